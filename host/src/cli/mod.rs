@@ -1,0 +1,90 @@
+//! The command line: parses, starts logging, calls the subcommand and turns
+//! its end into an exit code. One file per subcommand.
+
+mod follow;
+mod progress;
+mod run;
+mod summary;
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tracing_subscriber::EnvFilter;
+
+use crate::Error;
+
+/// Lets a team of coding agents work on a git repository until its goal is
+/// reached.
+#[derive(Parser)]
+#[command(name = "code-agent", version, args_conflicts_with_subcommands = true, after_help = EXIT_CODES)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: run::RunArguments,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 the judge said that the goal is met, 1 the run failed or the judge gave up, \
+2 wrong usage, 3 the cycles are used up, 130 interrupted.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start a run (the default).
+    Run(run::RunArguments),
+}
+
+/// How the program speaks of itself on stderr.
+#[derive(Args, Clone)]
+struct LogArguments {
+    /// How much to log on stderr: error, warn, info, debug or trace.
+    #[arg(long, value_name = "LEVEL", default_value = "warn")]
+    log_level: tracing::Level,
+    /// How log lines look.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let command_line = CommandLine::parse();
+    let arguments = match command_line.command {
+        Some(Command::Run(arguments)) => arguments,
+        None => command_line.run,
+    };
+    start_logging(&arguments.log);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return fail(&Error::failed(format!("can't start the async runtime: {error}")));
+        }
+    };
+    match runtime.block_on(run::run(arguments)) {
+        Ok(code) => code,
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &Error) -> ExitCode {
+    eprintln!("code-agent: {error}");
+    ExitCode::from(match error {
+        Error::Usage(_) => 2,
+        Error::Failed(_) => 1,
+    })
+}
+
+/// Only our own lines follow the level; libraries speak up from `warn` on.
+fn start_logging(log: &LogArguments) {
+    let ours = log.log_level.to_string().to_lowercase();
+    let filter = EnvFilter::new(format!("warn,code_agent={ours}"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match log.log_format {
+        LogFormat::Text => builder.with_target(false).init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}

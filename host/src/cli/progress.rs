@@ -1,0 +1,102 @@
+//! The progress view: one line per event, in words.
+
+use crate::events::{Event, Outcome, Recorded};
+use crate::types::{Decision, Role};
+
+/// Characters of an id that tell agents apart for a person.
+const SHORT_ID: usize = 10;
+/// Characters of a longer text that a line shows.
+const LONGEST_TEXT: usize = 300;
+
+/// The event as a line; none for what a person need not see.
+pub(super) fn line(recorded: &Recorded) -> Option<String> {
+    let time = recorded.time.get(11..19).unwrap_or(&recorded.time);
+    let text = match &recorded.event {
+        Event::RunStarted { branch, base, model, .. } => {
+            format!("run {} started on {branch} at {} with {model}", recorded.run, short(base))
+        }
+        Event::CycleStarted { cycle, base } => format!("cycle {cycle} starts from {}", short(base)),
+        Event::PlannerStarted { role: Role::MainPlanner, .. } => "the main planner explores".into(),
+        Event::PlannerStarted { domain, .. } => format!("sub-planner: {}", name(domain.as_deref())),
+        Event::PlannerFinished { tasks, sub_planners, left_out, .. } => {
+            let left_out = if *left_out > 0 {
+                format!(" ({left_out} left out: more than the caps allow)")
+            } else {
+                String::new()
+            };
+            format!("planned: {tasks} tasks, {sub_planners} sub-planners{left_out}")
+        }
+        Event::PlannerFailed { domain, error, .. } => {
+            format!("PLANNER FAILED: {}: {}", name(domain.as_deref()), clip(error))
+        }
+        Event::AttemptStarted { title, attempt, slot, .. } => {
+            let again = if *attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
+            format!("{slot}: {title}{again}")
+        }
+        Event::AttemptFailed { title, attempt, error, again, .. } => {
+            let next = if *again { "will be tried again" } else { "that was the last attempt" };
+            format!("ATTEMPT {attempt} FAILED: {title}: {} ({next})", clip(error))
+        }
+        Event::Landed { commit, .. } => format!("{}: landed {}", recorded.who, short(commit)),
+        Event::TaskCompleted { title, .. } => format!("done: {title}"),
+        Event::TaskFailed { title, .. } => format!("TASK FAILED: {title}"),
+        Event::CycleEnded { cycle, completed, failed, decision, goal_met, reasoning } => {
+            let decision = describe_decision(*decision, *goal_met);
+            format!(
+                "cycle {cycle}: {completed} done, {failed} failed; the judge: {decision}: {}",
+                clip(reasoning)
+            )
+        }
+        Event::Branch { message } => message.clone(),
+        Event::Warning { message } => format!("WARNING: {message}"),
+        Event::RunEnded { outcome, message } => {
+            let why = message
+                .as_deref()
+                .map(|message| format!(": {}", clip(message)))
+                .unwrap_or_default();
+            format!("the run ended: {}{why}", describe_outcome(*outcome))
+        }
+    };
+    Some(format!("{time} {}", printable(&text)))
+}
+
+/// The decision in words.
+pub(super) fn describe_decision(decision: Decision, goal_met: bool) -> &'static str {
+    match (decision, goal_met) {
+        (Decision::NextCycle, _) => "continue",
+        (Decision::Stop, true) => "stop, the goal is met",
+        (Decision::Stop, false) => "stop, the goal is not met",
+    }
+}
+
+fn describe_outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::GoalMet => "the goal is met",
+        Outcome::GivenUp => "the judge gave up",
+        Outcome::CyclesUsedUp => "the cycles are used up",
+        Outcome::Failed => "it failed",
+        Outcome::Interrupted => "interrupted",
+    }
+}
+
+fn name(domain: Option<&str>) -> &str {
+    domain.unwrap_or("the whole project")
+}
+
+fn short(id: &str) -> &str {
+    id.get(..SHORT_ID).unwrap_or(id)
+}
+
+fn clip(text: &str) -> String {
+    let mut clipped: String = text.chars().take(LONGEST_TEXT).collect();
+    if clipped.len() < text.len() {
+        clipped.push('…');
+    }
+    clipped
+}
+
+/// Models write these texts: nothing of them may steer the terminal, and an
+/// event stays one line.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+}

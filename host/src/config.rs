@@ -1,0 +1,145 @@
+//! What a run is asked to do. The command line fills it from flags and
+//! environment; embedding programs fill it themselves.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::cycle::Limits;
+use crate::lm::{ModelChoice, Secret};
+use crate::plugin::manifest;
+use crate::{Error, Result};
+
+/// Goals are pasted, not streamed: more than this is a mistake.
+const LONGEST_GOAL: usize = 256 * 1024;
+/// More workers than this in one process is a slip of the finger.
+const MOST_WORKERS: u32 = 1000;
+
+/// The options of a run. Start from `Options::new`, then set what differs.
+#[derive(Clone, Serialize)]
+#[non_exhaustive]
+pub struct Options {
+    /// What the team shall reach.
+    pub goal: String,
+    /// The folder that the run is about: a git repository or a folder in one.
+    pub root_path: PathBuf,
+    /// The branch that the work goes to; made from HEAD where it is missing.
+    pub branch: String,
+    /// The model: `openai:NAME`, `vllm:` or `ollama:NAME`.
+    pub lm: String,
+    /// The model server's address, where it is not the provider's usual one.
+    pub api_base: Option<String>,
+    /// The key for the model's server. Never stored.
+    #[serde(skip)]
+    pub api_key: Option<Secret>,
+    /// How many cycles the run may have.
+    pub max_cycles: u32,
+    /// How many workers work at once.
+    pub max_workers: u32,
+    /// Whether the branch moves. Otherwise the working tree gets the changes,
+    /// uncommitted, at the end.
+    pub auto_commit: bool,
+    /// The folder with `plugins.toml`; the shipped one where none is named.
+    pub plugins: Option<PathBuf>,
+    /// The task database; below the root path where none is named.
+    pub database: Option<PathBuf>,
+    /// Where checkouts and compiled components are kept; the user's cache
+    /// folder where none is named.
+    pub cache: Option<PathBuf>,
+    /// How often a request to the model is repeated after a fault that may
+    /// pass.
+    pub max_retries: u32,
+}
+
+impl Options {
+    /// The usual options for a goal in the repository at `root_path`.
+    pub fn new(goal: impl Into<String>, root_path: impl Into<PathBuf>) -> Self {
+        let Limits { max_cycles, max_workers, .. } = Limits::default();
+        Self {
+            goal: goal.into(),
+            root_path: root_path.into(),
+            branch: "main".into(),
+            lm: "vllm:".into(),
+            api_base: None,
+            api_key: None,
+            max_cycles,
+            max_workers,
+            auto_commit: true,
+            plugins: None,
+            database: None,
+            cache: None,
+            max_retries: 5,
+        }
+    }
+
+    /// Refuses what can't be meant.
+    pub fn check(&self) -> Result<()> {
+        if self.goal.trim().is_empty() {
+            return Err(Error::usage(
+                "the goal is empty; say with --goal what the team shall reach",
+            ));
+        }
+        if self.goal.len() > LONGEST_GOAL {
+            return Err(Error::usage(
+                "the goal is longer than 256 KiB; put the details into files of the repository",
+            ));
+        }
+        if self.max_cycles == 0 {
+            return Err(Error::usage("--max-cycles 0 leaves nothing to do; give at least 1"));
+        }
+        if !(1..=MOST_WORKERS).contains(&self.max_workers) {
+            return Err(Error::usage(format!("--max-workers has to be from 1 to {MOST_WORKERS}")));
+        }
+        ModelChoice::parse(&self.lm)?;
+        Ok(())
+    }
+
+    /// How far the run may go.
+    pub fn limits(&self) -> Limits {
+        Limits { max_cycles: self.max_cycles, max_workers: self.max_workers, ..Limits::default() }
+    }
+
+    /// The plugins folder: the one that was named, or the one beside the
+    /// program. A repository's own `plugins/` is never picked up by itself.
+    pub fn plugins_folder(&self) -> Result<PathBuf> {
+        if let Some(folder) = &self.plugins {
+            return Ok(folder.clone());
+        }
+        let program = std::env::current_exe().map_err(|error| {
+            Error::failed(format!("can't find out where this program lies: {error}"))
+        })?;
+        shipped_plugins(&program).ok_or_else(|| {
+            Error::usage("no plugins lie beside this program; name a folder with --plugins (see plugins/README.md)")
+        })
+    }
+
+    /// The folder for checkouts and compiled components.
+    pub fn cache_folder(&self) -> Result<PathBuf> {
+        if let Some(folder) = &self.cache {
+            return Ok(folder.clone());
+        }
+        let from = |name: &str| {
+            std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+        };
+        from("XDG_CACHE_HOME")
+            .filter(|folder| folder.is_absolute())
+            .or_else(|| from("HOME").map(|home| home.join(".cache")))
+            .map(|folder| folder.join("code-agent"))
+            .ok_or_else(|| {
+                Error::failed("neither XDG_CACHE_HOME nor HOME is set; set one, for the checkouts")
+            })
+    }
+
+    /// The options as they are kept with the run: without secrets.
+    pub fn to_json(&self) -> Result<String> {
+        serde_json::to_string(self)
+            .map_err(|error| Error::failed(format!("the options can't be written down: {error}")))
+    }
+}
+
+fn shipped_plugins(program: &Path) -> Option<PathBuf> {
+    let folder = program.parent()?;
+    [folder.join("plugins"), folder.join("../share/code-agent/plugins")]
+        .into_iter()
+        .find(|candidate| candidate.join(manifest::FILE_NAME).is_file())
+}

@@ -1,0 +1,190 @@
+//! What happens in a run, as data: the one stream that the progress view,
+//! `--json` and `status` read. Events are recorded by `queue/` in the same
+//! transaction as the change that they tell of; showing them is `cli/`'s.
+
+use serde::{Deserialize, Serialize};
+
+use crate::types::{Decision, Role};
+
+/// One change of a run's state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// A run began.
+    RunStarted {
+        /// What the user asked for.
+        goal: String,
+        /// The branch that the work goes to.
+        branch: String,
+        /// The branch's commit at the start.
+        base: String,
+        /// The model's name, as the server calls it.
+        model: String,
+    },
+    /// A cycle began, fresh from this commit.
+    CycleStarted {
+        /// Counts from 1.
+        cycle: u32,
+        /// The branch's commit.
+        base: String,
+    },
+    /// A planner began.
+    PlannerStarted {
+        /// Its id.
+        planner: String,
+        /// Main planner or sub-planner.
+        role: Role,
+        /// Its domain's name; the main planner has none.
+        domain: Option<String>,
+        /// The planner that asked for it.
+        parent: Option<String>,
+    },
+    /// A planner returned its plan.
+    PlannerFinished {
+        /// Its id.
+        planner: String,
+        /// How many tasks it made.
+        tasks: u32,
+        /// How many sub-planners it asked for.
+        sub_planners: u32,
+        /// What was left out because a cap was reached.
+        left_out: u32,
+    },
+    /// A planner gave up.
+    PlannerFailed {
+        /// Its id.
+        planner: String,
+        /// Its domain's name.
+        domain: Option<String>,
+        /// Why.
+        error: String,
+    },
+    /// A worker took a task.
+    AttemptStarted {
+        /// The task's id.
+        task: String,
+        /// The task's title.
+        title: String,
+        /// Counts from 1.
+        attempt: u32,
+        /// The worker's slot.
+        slot: String,
+    },
+    /// An attempt came to nothing.
+    AttemptFailed {
+        /// The task's id.
+        task: String,
+        /// The task's title.
+        title: String,
+        /// Counts from 1.
+        attempt: u32,
+        /// Why.
+        error: String,
+        /// Whether there is another attempt.
+        again: bool,
+    },
+    /// A commit landed on the run's ref.
+    Landed {
+        /// The task's id.
+        task: String,
+        /// The commit.
+        commit: String,
+    },
+    /// A task is done.
+    TaskCompleted {
+        /// The task's id.
+        task: String,
+        /// The task's title.
+        title: String,
+        /// The attempt that did it.
+        attempt: u32,
+        /// The worker's words.
+        summary: String,
+    },
+    /// A task is given up.
+    TaskFailed {
+        /// The task's id.
+        task: String,
+        /// The task's title.
+        title: String,
+        /// The last attempt's error.
+        error: String,
+    },
+    /// A cycle was judged.
+    CycleEnded {
+        /// Counts from 1.
+        cycle: u32,
+        /// Tasks done.
+        completed: u32,
+        /// Tasks given up.
+        failed: u32,
+        /// The judge's decision.
+        decision: Decision,
+        /// Whether the goal is reached.
+        goal_met: bool,
+        /// The judge's reasons.
+        reasoning: String,
+    },
+    /// What became of the branch at a cycle's end.
+    Branch {
+        /// One sentence.
+        message: String,
+    },
+    /// Something that a person should know.
+    Warning {
+        /// One sentence.
+        message: String,
+    },
+    /// A run ended.
+    RunEnded {
+        /// How.
+        outcome: Outcome,
+        /// Why, where it failed.
+        message: Option<String>,
+    },
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The judge said that the goal is met.
+    GoalMet,
+    /// The judge gave up.
+    GivenUp,
+    /// The cycles are used up and the judge wanted another.
+    CyclesUsedUp,
+    /// Something that only a person can mend.
+    Failed,
+    /// A person stopped it.
+    Interrupted,
+}
+
+impl Outcome {
+    /// The word that stands in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::GoalMet => "goal-met",
+            Self::GivenUp => "given-up",
+            Self::CyclesUsedUp => "cycles-used-up",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// An event as it was recorded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// Grows by the order of recording; unique in a database.
+    pub sequence: i64,
+    /// When: RFC 3339, UTC.
+    pub time: String,
+    /// The run's id.
+    pub run: String,
+    /// Who: an agent's name, or `host`.
+    pub who: String,
+    /// What.
+    #[serde(flatten)]
+    pub event: Event,
+}

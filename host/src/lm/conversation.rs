@@ -1,0 +1,272 @@
+//! The messages of one conversation, kept so that nothing malformed ever
+//! leaves the program: every call is answered once, in order, before anything
+//! else is said. Sending and trying again is the model's business.
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::openai::{self, Answer, Fragment, LONGEST_TOOL_NAME};
+use super::{Model, Reply};
+use crate::types::{CallError, ToolResult, ToolSpec, Usage};
+
+/// The longest system prompt, in bytes.
+const LONGEST_SYSTEM: usize = 1024 * 1024;
+/// The most tools that OpenAI takes.
+const MOST_TOOLS: usize = 128;
+/// The longest description and parameters of one tool together, in bytes.
+const LONGEST_TOOL: usize = 64 * 1024;
+/// The most that callers can say in one conversation, serialised, in bytes:
+/// far above any model's context, and a bound on the host's memory.
+const LONGEST_CONVERSATION: usize = 16 * 1024 * 1024;
+/// What stands where a result was emptied.
+const ELIDED: &str = "[left out to save space; call the tool again if you need this]";
+
+/// One conversation with a model. All messages are kept here, serialised when
+/// they are added, so that a turn costs no more than what is new in it.
+#[derive(Debug)]
+pub struct Conversation {
+    model: Model,
+    tools: Option<Fragment>,
+    max_output_tokens: Option<u32>,
+    messages: Vec<Message>,
+    /// The length of all messages together.
+    bytes: usize,
+    usage: Usage,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+struct Message {
+    #[serde(skip)]
+    kind: Kind,
+    json: Fragment,
+}
+
+#[derive(Debug, PartialEq)]
+enum Kind {
+    System,
+    User,
+    /// With the ids of the calls that have to be answered next.
+    Assistant(Vec<String>),
+    /// The result of the call with this id.
+    Result(String),
+}
+
+impl Conversation {
+    pub(super) fn open(
+        model: Model,
+        system: &str,
+        tools: &[ToolSpec],
+        max_output_tokens: Option<u32>,
+    ) -> Result<Self, CallError> {
+        if system.len() > LONGEST_SYSTEM {
+            return Err(CallError::TooLong("the system prompt is longer than 1 MiB".to_owned()));
+        }
+        if max_output_tokens == Some(0) {
+            return Err(invalid("a model can't answer in 0 tokens"));
+        }
+        check_tools(tools)?;
+        let tools = openai::tools(tools).map_err(not_serialised)?;
+        let system = openai::text_message("system", system).map_err(not_serialised)?;
+        let mut conversation = Self {
+            model,
+            tools,
+            max_output_tokens,
+            messages: Vec::new(),
+            bytes: 0,
+            usage: Usage::default(),
+        };
+        conversation.append(Kind::System, system);
+        Ok(conversation)
+    }
+
+    /// Appends a message from the user's side. Invalid where the model waits
+    /// for the results of its calls, or where there is nothing in it.
+    pub fn say(&mut self, text: String) -> Result<(), CallError> {
+        if !self.waiting_calls().is_empty() {
+            return Err(invalid("the last reply's calls have to be answered first"));
+        }
+        if text.is_empty() {
+            return Err(invalid("there is nothing in the message"));
+        }
+        let message = openai::text_message("user", &text).map_err(not_serialised)?;
+        self.check_room(message.get().len())?;
+        self.append(Kind::User, message);
+        Ok(())
+    }
+
+    /// Appends the results of all calls in the last reply, one each and in
+    /// their order; anything else is invalid and changes nothing.
+    pub fn answer(&mut self, results: Vec<ToolResult>) -> Result<(), CallError> {
+        let waiting = self.waiting_calls();
+        if waiting.is_empty() {
+            return Err(invalid("the last message has no calls that could be answered"));
+        }
+        if !waiting.iter().eq(results.iter().map(|result| &result.id)) {
+            return Err(CallError::Invalid(format!(
+                "the results have to be those of the calls {}, in this order",
+                waiting.join(", ")
+            )));
+        }
+        let mut messages = Vec::with_capacity(results.len());
+        for ToolResult { id, output, is_error } in results {
+            // The wire has no field for it, and the model should know.
+            let output = if is_error { format!("Error: {output}") } else { output };
+            let json = openai::tool_message(&id, &output).map_err(not_serialised)?;
+            messages.push((Kind::Result(id), json));
+        }
+        self.check_room(messages.iter().map(|(_, json)| json.get().len()).sum())?;
+        for (kind, json) in messages {
+            self.append(kind, json);
+        }
+        Ok(())
+    }
+
+    /// Asks the model and appends what it says. After an error the
+    /// conversation is as it was, so that this can be called again.
+    pub async fn reply(&mut self) -> Result<Reply, CallError> {
+        if !matches!(
+            self.messages.last().map(|message| &message.kind),
+            Some(Kind::User | Kind::Result(_))
+        ) {
+            return Err(invalid(
+                "the model has nothing to reply to: say something or answer its calls first",
+            ));
+        }
+        let request = self.request()?;
+        let request_bytes = request.len();
+        let answer = self.model.complete(request).await?;
+        let message = openai::assistant_message(&answer).map_err(not_serialised)?;
+        let Answer { text, calls, stop, usage } = answer;
+        let usage = usage.unwrap_or_else(|| estimated_usage(request_bytes, message.get().len()));
+        let calls_to_answer = calls.iter().map(|call| call.id.clone()).collect();
+        self.append(Kind::Assistant(calls_to_answer), message);
+        self.count(usage);
+        Ok(Reply { text, calls, stop, usage, context_used: self.context_used(usage) })
+    }
+
+    /// Empties all tool results but those of the last `keep` replies. Those
+    /// that are shorter than the note in their place stay.
+    pub fn elide_results(&mut self, keep: u32) {
+        let mut newer_replies = 0_u32;
+        for message in self.messages.iter_mut().rev() {
+            match &message.kind {
+                Kind::Assistant(_) => newer_replies = newer_replies.saturating_add(1),
+                Kind::Result(call) if newer_replies >= keep => {
+                    let Ok(elided) = openai::tool_message(call, ELIDED) else { continue };
+                    let (before, after) = (message.json.get().len(), elided.get().len());
+                    if after < before {
+                        self.bytes -= before - after;
+                        message.json = elided;
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The tokens of all turns together.
+    pub fn usage(&self) -> Usage {
+        self.usage
+    }
+
+    /// The ids of the calls that were not answered yet.
+    fn waiting_calls(&self) -> &[String] {
+        match self.messages.last() {
+            Some(Message { kind: Kind::Assistant(calls), .. }) => calls,
+            _ => &[],
+        }
+    }
+
+    fn request(&self) -> Result<Bytes, CallError> {
+        let is_openai = self.model.is_openai();
+        let request = openai::Request {
+            model: self.model.name(),
+            messages: &self.messages,
+            tools: self.tools.as_deref(),
+            temperature: self.model.temperature(),
+            max_tokens: self.max_output_tokens.filter(|_| !is_openai),
+            max_completion_tokens: self.max_output_tokens.filter(|_| is_openai),
+        };
+        serde_json::to_vec(&request).map(Bytes::from).map_err(not_serialised)
+    }
+
+    fn check_room(&self, more: usize) -> Result<(), CallError> {
+        if self.bytes.saturating_add(more) > LONGEST_CONVERSATION {
+            return Err(CallError::TooLong(
+                "the conversation would be longer than 16 MiB; empty old results first".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, kind: Kind, json: Fragment) {
+        self.bytes += json.get().len();
+        self.messages.push(Message { kind, json });
+    }
+
+    fn count(&mut self, usage: Usage) {
+        let total = &mut self.usage;
+        total.input_tokens = total.input_tokens.saturating_add(usage.input_tokens);
+        total.cached_input_tokens =
+            total.cached_input_tokens.saturating_add(usage.cached_input_tokens);
+        total.output_tokens = total.output_tokens.saturating_add(usage.output_tokens);
+    }
+
+    fn context_used(&self, usage: Usage) -> Option<f32> {
+        let window = self.model.context_window()?;
+        let used = usage.input_tokens.saturating_add(usage.output_tokens);
+        Some((used as f64 / window as f64).min(1.0) as f32)
+    }
+}
+
+/// About four bytes a token is the usual rule of thumb for English text and
+/// code. Better than nothing where a server tells no usage: a conversation
+/// that never seems to grow would run into the context's end.
+fn estimated_usage(request_bytes: usize, message_bytes: usize) -> Usage {
+    let tokens = |bytes: usize| u64::try_from(bytes / 4).unwrap_or(u64::MAX);
+    Usage {
+        input_tokens: tokens(request_bytes),
+        cached_input_tokens: 0,
+        output_tokens: tokens(message_bytes),
+    }
+}
+
+/// Servers refuse a request as a whole for one bad tool, so each is checked
+/// for what OpenAI's reference demands.
+fn check_tools(tools: &[ToolSpec]) -> Result<(), CallError> {
+    if tools.len() > MOST_TOOLS {
+        return Err(CallError::TooLong(format!("a model takes at most {MOST_TOOLS} tools")));
+    }
+    for (index, tool) in tools.iter().enumerate() {
+        let shown: String = tool.name.chars().take(LONGEST_TOOL_NAME).collect();
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+        if !(1..=LONGEST_TOOL_NAME).contains(&tool.name.len()) || !tool.name.bytes().all(plain) {
+            return Err(CallError::Invalid(format!(
+                "the tool name {shown:?} has to be 1 to 64 letters, digits, `_` and `-`"
+            )));
+        }
+        if tools.iter().take(index).any(|other| other.name == tool.name) {
+            return Err(CallError::Invalid(format!("the tool `{shown}` is there twice")));
+        }
+        if tool.description.len().saturating_add(tool.parameters.len()) > LONGEST_TOOL {
+            return Err(CallError::TooLong(format!("the tool `{shown}` is longer than 64 KiB")));
+        }
+        let schema: serde_json::Value = serde_json::from_str(&tool.parameters).unwrap_or_default();
+        if schema.get("type").and_then(serde_json::Value::as_str) != Some("object") {
+            return Err(CallError::Invalid(format!(
+                "the parameters of the tool `{shown}` have to be a JSON Schema with \
+                 \"type\": \"object\""
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn invalid(sentence: &str) -> CallError {
+    CallError::Invalid(sentence.to_owned())
+}
+
+fn not_serialised(error: serde_json::Error) -> CallError {
+    CallError::Invalid(format!("the message can't be written as JSON: {error}"))
+}

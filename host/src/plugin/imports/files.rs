@@ -1,0 +1,63 @@
+//! `files`: reading the caller's checkout.
+
+use crate::agent::Grant;
+use crate::plugin::bindings::code_agent::plugin::files::{Hits, Host, Listing, Query};
+use crate::plugin::convert::{ImportError, all};
+use crate::plugin::state::CallState;
+use crate::repo::path::CheckoutPath;
+use crate::tools::{files, listing, search};
+
+impl Host for CallState {
+    async fn read(
+        &mut self,
+        path: String,
+        offset: u64,
+        length: u32,
+    ) -> Result<Vec<u8>, ImportError> {
+        self.enter(Grant::Files)?;
+        let path = CheckoutPath::parse_file(&path)?;
+        Ok(self.agent.in_folder(move |folder| files::read(folder, &path, offset, length)).await?)
+    }
+
+    async fn read_lines(
+        &mut self,
+        path: String,
+        first: u32,
+        last: u32,
+    ) -> Result<String, ImportError> {
+        self.enter(Grant::Files)?;
+        let path = CheckoutPath::parse_file(&path)?;
+        Ok(self
+            .agent
+            .in_folder(move |folder| files::read_lines(folder, &path, first, last))
+            .await?)
+    }
+
+    async fn list(&mut self, globs: Vec<String>, max_entries: u32) -> Result<Listing, ImportError> {
+        self.enter(Grant::Files)?;
+        let found = self
+            .agent
+            .in_folder(move |folder| {
+                listing::list(folder, &CheckoutPath::top(), &globs, max_entries)
+            })
+            .await?;
+        Ok(Listing {
+            paths: found.paths.iter().map(ToString::to_string).collect(),
+            truncated: found.truncated,
+        })
+    }
+
+    async fn tree(&mut self, path: String, depth: u32) -> Result<String, ImportError> {
+        self.enter(Grant::Files)?;
+        let path = CheckoutPath::parse(&path)?;
+        Ok(self.agent.in_folder(move |folder| listing::tree(folder, &path, depth)).await?)
+    }
+
+    async fn search(&mut self, query: Query) -> Result<Hits, ImportError> {
+        self.enter(Grant::Files)?;
+        let Query { pattern, globs, ignore_case, context_lines, max_hits } = query;
+        let query = search::Query { pattern, globs, ignore_case, context_lines, max_hits };
+        let found = self.agent.in_folder(move |folder| search::search(folder, &query)).await?;
+        Ok(Hits { hits: all(found.hits), truncated: found.truncated })
+    }
+}

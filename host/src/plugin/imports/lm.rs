@@ -1,0 +1,60 @@
+//! `lm`: conversations with the model. The host keeps the messages; the
+//! component holds a handle.
+
+use wasmtime::component::Resource;
+
+use crate::agent::Grant;
+use crate::lm::Conversation;
+use crate::plugin::bindings::code_agent::plugin::lm::{Host, HostConversation, Options, Reply};
+use crate::plugin::bindings::code_agent::plugin::tools::ToolResult;
+use crate::plugin::convert::{ImportError, all};
+use crate::plugin::state::CallState;
+
+impl Host for CallState {}
+
+impl HostConversation for CallState {
+    async fn open(&mut self, options: Options) -> Result<Resource<Conversation>, ImportError> {
+        self.enter(Grant::Lm)?;
+        let Options { system, tools, max_output_tokens } = options;
+        let conversation = self.agent.model().open(system, all(tools), max_output_tokens)?;
+        Ok(self.table.push(conversation)?)
+    }
+
+    async fn say(
+        &mut self,
+        handle: Resource<Conversation>,
+        text: String,
+    ) -> Result<(), ImportError> {
+        self.enter(Grant::Lm)?;
+        Ok(self.table.get_mut(&handle)?.say(text)?)
+    }
+
+    async fn answer(
+        &mut self,
+        handle: Resource<Conversation>,
+        results: Vec<ToolResult>,
+    ) -> Result<(), ImportError> {
+        self.enter(Grant::Lm)?;
+        Ok(self.table.get_mut(&handle)?.answer(all(results))?)
+    }
+
+    async fn reply(&mut self, handle: Resource<Conversation>) -> Result<Reply, ImportError> {
+        self.enter(Grant::Lm)?;
+        Ok(self.table.get_mut(&handle)?.reply().await?.into())
+    }
+
+    async fn elide_results(
+        &mut self,
+        handle: Resource<Conversation>,
+        keep: u32,
+    ) -> wasmtime::Result<()> {
+        self.enter_free();
+        self.table.get_mut(&handle)?.elide_results(keep);
+        Ok(())
+    }
+
+    async fn drop(&mut self, handle: Resource<Conversation>) -> wasmtime::Result<()> {
+        self.table.delete(handle)?;
+        Ok(())
+    }
+}

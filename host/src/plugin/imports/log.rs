@@ -1,0 +1,38 @@
+//! `log`: the one interface that can't be refused, so it is bounded.
+
+use crate::plugin::bindings::code_agent::plugin::log::{Host, Level};
+use crate::plugin::state::{CallState, MAX_LOG_LINES};
+
+/// Characters of a line that are kept.
+const MAX_LINE: usize = 2000;
+
+impl Host for CallState {
+    async fn write(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
+        self.enter_free();
+        self.log_lines = self.log_lines.saturating_add(1);
+        let (plugin, agent) = (&self.plugin.name, self.agent.name());
+        if self.log_lines == MAX_LOG_LINES {
+            tracing::warn!(
+                plugin,
+                agent,
+                "it logs too much; the rest of this call's lines are dropped"
+            );
+        }
+        if self.log_lines >= MAX_LOG_LINES {
+            return Ok(());
+        }
+        // Control characters could rewrite what a terminal shows.
+        let line: String = message
+            .chars()
+            .take(MAX_LINE)
+            .map(|letter| if letter.is_control() { ' ' } else { letter })
+            .collect();
+        match level {
+            Level::Error => tracing::error!(plugin, agent, "{line}"),
+            Level::Warn => tracing::warn!(plugin, agent, "{line}"),
+            Level::Info => tracing::info!(plugin, agent, "{line}"),
+            Level::Debug => tracing::debug!(plugin, agent, "{line}"),
+        }
+        Ok(())
+    }
+}

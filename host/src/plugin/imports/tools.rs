@@ -1,0 +1,19 @@
+//! `tools`: the catalogue that the agent may use.
+
+use crate::agent::Grant;
+use crate::plugin::bindings::code_agent::plugin::tools::{Host, ToolCall, ToolResult, ToolSpec};
+use crate::plugin::convert::{ImportError, all};
+use crate::plugin::state::CallState;
+use crate::tools::catalogue;
+
+impl Host for CallState {
+    async fn specs(&mut self) -> Result<Vec<ToolSpec>, ImportError> {
+        self.enter(Grant::Tools)?;
+        Ok(all(catalogue::specs(self.agent.rights())))
+    }
+
+    async fn call(&mut self, calls: Vec<ToolCall>) -> Result<Vec<ToolResult>, ImportError> {
+        self.enter(Grant::Tools)?;
+        Ok(all(catalogue::call_all(&self.agent, all(calls)).await?))
+    }
+}

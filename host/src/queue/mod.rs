@@ -1,0 +1,202 @@
+//! The task store: what a run has planned, who does what, and what happened.
+//! Owns the state of tasks, planners, cycles and runs and every change of it.
+//! Only `sqlite/` below knows SQL; who claims and why is `cycle/`'s business.
+
+pub mod read;
+pub mod sqlite;
+
+use std::future::Future;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Result;
+use crate::events::{Event, Outcome};
+use crate::types::{Domain, Report, Task, TaskDraft, TaskOutcome, Verdict};
+
+/// How many attempts a task has before it is given up.
+pub const MAX_ATTEMPTS: u32 = 3;
+
+/// How long a claim holds without being renewed.
+pub const LEASE: Duration = Duration::from_secs(60);
+
+/// What a run is remembered by.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NewRun {
+    /// What the user asked for.
+    pub goal: String,
+    /// The branch that the work goes to.
+    pub branch: String,
+    /// The root path, absolute.
+    pub root_path: String,
+    /// The branch's commit at the start.
+    pub base: String,
+    /// The model's name, as the server calls it.
+    pub model: String,
+    /// The options as JSON, without secrets.
+    pub options: String,
+}
+
+/// One planner's place in the hierarchy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Planner {
+    /// The row's key.
+    pub id: String,
+    /// 0 for the main planner, 1 for its domains.
+    pub depth: u32,
+    /// What it plans; none for the main planner.
+    pub domain: Option<Domain>,
+}
+
+/// What a planner adds to the queue, all of it or nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// The planner's overview or summary.
+    pub summary: String,
+    /// New tasks.
+    pub tasks: Vec<TaskDraft>,
+    /// New sub-planners.
+    pub domains: Vec<Domain>,
+    /// How much of the plan was left out because a cap was reached.
+    pub left_out: u32,
+}
+
+/// A task that a slot has taken, until its lease runs out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Claim {
+    /// The task, with the attempt's number.
+    pub task: Task,
+    /// Who took it.
+    pub slot: String,
+}
+
+/// What became of a task whose attempt failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterFailure {
+    /// It is pending again.
+    Again,
+    /// That was the last attempt.
+    GivenUp,
+    /// The lease had run out: somebody else decides over the task now.
+    LeaseLost,
+}
+
+/// What a cycle has come to, for the judge and for its row.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CycleState {
+    /// The main planner's overview.
+    pub overview: String,
+    /// Tasks that were completed or given up, in the order of their making.
+    pub outcomes: Vec<TaskOutcome>,
+    /// Domains that could not be planned, and why.
+    pub planner_failures: Vec<String>,
+    /// How many sub-planners there were.
+    pub sub_planners: u32,
+}
+
+/// How a cycle ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CycleEnd {
+    /// Counts from 1.
+    pub cycle: u32,
+    /// The branch's commit.
+    pub head: String,
+    /// The most workers that worked at once.
+    pub workers: u32,
+    /// What the judge said.
+    pub verdict: Verdict,
+}
+
+/// How many tasks of a cycle were done and given up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Done.
+    pub completed: u32,
+    /// Given up.
+    pub failed: u32,
+}
+
+/// A commit that is about to land, written down before the ref moves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LandingRow {
+    /// The landing's id, which the commit's trailer carries too.
+    pub landing: String,
+    /// The task's id.
+    pub task: String,
+    /// The commit's id.
+    pub commit: String,
+    /// Its parent's id.
+    pub parent: String,
+}
+
+/// The store of one run. Each change is one transaction, durable when the
+/// future returns, and tells of itself by events in the same transaction.
+/// An error means that only a person can help; that a claim was lost to
+/// somebody else is an answer, not an error.
+pub trait Store: Clone + Send + Sync + 'static {
+    /// Starts a cycle, with its main planner's row.
+    fn start_cycle(&self, cycle: u32, base: String)
+    -> impl Future<Output = Result<Planner>> + Send;
+
+    /// Tells that a planner begins.
+    fn start_planner(&self, planner: &Planner) -> impl Future<Output = Result<()>> + Send;
+
+    /// Adds what a planner planned and ends it; returns its sub-planners.
+    fn finish_planner(
+        &self,
+        cycle: u32,
+        planner: &Planner,
+        plan: Plan,
+    ) -> impl Future<Output = Result<Vec<Planner>>> + Send;
+
+    /// Ends a planner that gave up.
+    fn fail_planner(
+        &self,
+        planner: &Planner,
+        error: String,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Takes the most urgent, then oldest pending task of the cycle.
+    fn claim(&self, cycle: u32, slot: &str) -> impl Future<Output = Result<Option<Claim>>> + Send;
+
+    /// Keeps a claim for another lease; false where it is lost.
+    fn renew(&self, claim: &Claim) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Tells that a commit of this claim's has landed, and what it changed.
+    fn landed(
+        &self,
+        claim: &Claim,
+        landing: String,
+        commit: String,
+        files: Vec<String>,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Completes a claimed task; false where the claim is lost.
+    fn complete(&self, claim: &Claim, report: Report) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Ends an attempt that came to nothing.
+    fn fail_attempt(
+        &self,
+        claim: &Claim,
+        error: String,
+    ) -> impl Future<Output = Result<AfterFailure>> + Send;
+
+    /// How many tasks of the cycle are pending or in progress.
+    fn open_tasks(&self, cycle: u32) -> impl Future<Output = Result<u32>> + Send;
+
+    /// What the cycle has come to so far.
+    fn cycle_state(&self, cycle: u32) -> impl Future<Output = Result<CycleState>> + Send;
+
+    /// Writes the verdict down and clears what is pending, for a fresh start.
+    fn end_cycle(&self, end: CycleEnd) -> impl Future<Output = Result<Counts>> + Send;
+
+    /// Ends the run.
+    fn end_run(
+        &self,
+        outcome: Outcome,
+        message: Option<String>,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Records something that changes no table of ours.
+    fn record(&self, who: &str, event: Event) -> impl Future<Output = Result<()>> + Send;
+}

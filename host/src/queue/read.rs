@@ -1,0 +1,71 @@
+//! Answers people's questions about a database: from a connection of its own
+//! that only reads, so that a run that writes is not disturbed.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, params};
+
+use super::sqlite::{explain, open_to_read};
+use crate::Result;
+use crate::events::Recorded;
+
+/// How many events are read at once.
+const PAGE: u32 = 500;
+
+/// A database that is read, not written.
+pub struct Reader {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl Reader {
+    /// Opens the database at `path`, which has to exist.
+    pub fn open(path: &Path) -> Result<Self> {
+        Ok(Self { connection: open_to_read(path)?, path: path.to_owned() })
+    }
+
+    /// The run's events after `sequence`, oldest first; at most a page of
+    /// them, so that the caller asks again until none comes.
+    pub fn events_after(&self, run: &str, sequence: i64) -> Result<Vec<Recorded>> {
+        self.read_events(run, sequence).map_err(|error| explain(&self.path, &error))
+    }
+
+    /// The run's commits in the order in which they landed, each with its
+    /// task's title.
+    pub fn landed_commits(&self, run: &str) -> Result<Vec<(String, String)>> {
+        self.read_commits(run).map_err(|error| explain(&self.path, &error))
+    }
+
+    fn read_commits(&self, run: &str) -> rusqlite::Result<Vec<(String, String)>> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT landings.commit_id, tasks.title FROM landings JOIN tasks ON tasks.id = landings.task_id
+             WHERE landings.run_id = ?1 AND landings.landed = 1 ORDER BY landings.rowid",
+        )?;
+        query.query_map([run], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    }
+
+    fn read_events(&self, run: &str, sequence: i64) -> rusqlite::Result<Vec<Recorded>> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT sequence, created_at, run_id, who, body FROM events
+             WHERE run_id = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3",
+        )?;
+        let rows = query.query_map(params![run, sequence, PAGE], |row| {
+            let body: String = row.get(4)?;
+            let event = serde_json::from_str(&body).map_err(|error| {
+                rusqlite::Error::FromSqlConversionFailure(
+                    4,
+                    rusqlite::types::Type::Text,
+                    error.into(),
+                )
+            })?;
+            Ok(Recorded {
+                sequence: row.get(0)?,
+                time: row.get(1)?,
+                run: row.get(2)?,
+                who: row.get(3)?,
+                event,
+            })
+        })?;
+        rows.collect()
+    }
+}

@@ -1,0 +1,93 @@
+//! Where a run's checkouts lie, and when their folders come and go.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::checkout::Checkout;
+use super::failed;
+use super::folder::Folder;
+use super::open::Repository;
+use super::path::is_dot_git;
+use super::references::run_reference;
+use crate::{Error, Result};
+
+/// A run's checkouts. Their common folder is removed when this and the last of
+/// them are gone.
+#[derive(Debug)]
+pub struct Checkouts {
+    repository: Repository,
+    run_folder: Arc<RunFolder>,
+}
+
+/// The folder that holds a run's checkouts.
+#[derive(Debug)]
+pub(super) struct RunFolder {
+    path: PathBuf,
+}
+
+impl RunFolder {
+    pub(super) fn remove(&self, checkout: &Path) -> io::Result<()> {
+        fs::remove_dir_all(checkout)
+    }
+}
+
+impl Drop for RunFolder {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir(&self.path) {
+            let path = self.path.display();
+            tracing::warn!(%path, %error, "the folder of a run's checkouts could not be removed");
+        }
+    }
+}
+
+impl Checkouts {
+    /// Makes `checkouts/RUN` in the cache folder, which may not lie inside the
+    /// repository.
+    pub fn new(repository: Repository, run: &str, cache_folder: &Path) -> Result<Self> {
+        run_reference(run)?;
+        let path = cache_folder.join("checkouts").join(run);
+        refuse_inside(&repository, &path)?;
+        make_private_folder(&path)?;
+        let path = fs::canonicalize(&path).map_err(failed(format!("open {}", path.display())))?;
+        refuse_inside(&repository, &path)?;
+        Ok(Self { repository, run_folder: Arc::new(RunFolder { path }) })
+    }
+
+    /// Opens a slot's checkout. It holds nothing (or what a dead process left)
+    /// until its first reset. A slot may be open once at a time.
+    pub fn open(&self, slot: &str) -> Result<Checkout> {
+        let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+        if slot.is_empty() || slot.starts_with('.') || !slot.chars().all(plain) || is_dot_git(slot)
+        {
+            return Err(Error::failed(format!("`{slot}` can't be the name of a slot")));
+        }
+        let path = self.run_folder.path.join(slot);
+        make_private_folder(&path)?;
+        let folder = Folder::open(&path).map_err(failed(format!("open {}", path.display())))?;
+        Ok(Checkout::new(self.repository.clone(), folder, Arc::clone(&self.run_folder)))
+    }
+}
+
+/// Checkouts inside the repository would turn up in the user's `git status`.
+fn refuse_inside(repository: &Repository, path: &Path) -> Result<()> {
+    if path.starts_with(repository.top()) || path.starts_with(repository.common_directory()) {
+        return Err(Error::usage(format!(
+            "the folder for checkouts, {}, lies inside the repository; set XDG_CACHE_HOME to a \
+             folder outside of it",
+            path.display()
+        )));
+    }
+    Ok(())
+}
+
+/// A checkout may hold what other users of the machine must not read.
+fn make_private_folder(path: &Path) -> Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(failed(format!("make the folder {}", path.display())))
+}

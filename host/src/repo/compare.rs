@@ -1,0 +1,224 @@
+//! What a checkout's folder holds, against what was written there: the index
+//! kept in memory, and the search for differences. Reads only.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use cap_std::fs::{Dir, Metadata, MetadataExt};
+use git2::{ObjectType, Oid};
+
+use super::changes::Mode;
+use super::contents::{at, read_contents};
+use super::folder::Folder;
+use super::listing::list;
+use super::path::CheckoutPath;
+
+/// A file whose times are younger than this, when they are noted, may change
+/// once more without its times changing; the coarsest clocks of file systems in
+/// use tick every two seconds (FAT). Git calls such an entry racily clean.
+const RACY: Duration = Duration::from_secs(2);
+
+/// A file or link of the base.
+#[derive(Clone, Debug)]
+pub(super) struct Tracked {
+    pub(super) id: Oid,
+    pub(super) mode: Mode,
+    /// None: what lies there is not known to be this, and is to be written.
+    pub(super) stamp: Option<Stamp>,
+}
+
+/// What `lstat` says of a file that holds what it should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+    inode: u64,
+}
+
+impl Stamp {
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        Self {
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+            inode: metadata.ino(),
+        }
+    }
+
+    fn is_older_than(&self, seconds: i64) -> bool {
+        self.modified.0 < seconds && self.changed.0 < seconds
+    }
+}
+
+/// The base's files by path, and what is known of them.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    /// None: nothing is known, all is to be written.
+    pub(super) base: Option<Oid>,
+    pub(super) files: BTreeMap<CheckoutPath, Tracked>,
+    /// Folders that stand for other repositories; nothing below them counts.
+    pub(super) submodules: Vec<CheckoutPath>,
+    /// Stamps with times from this second on don't prove anything.
+    pub(super) trusted_before: i64,
+}
+
+impl Held {
+    /// Notes that all stamps were taken before now, and nothing else wrote
+    /// meanwhile.
+    pub(super) fn trust_stamps(&mut self) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.trusted_before = now.saturating_sub(RACY).as_secs().cast_signed();
+    }
+
+    fn is_in_submodule(&self, path: &CheckoutPath) -> bool {
+        self.submodules.iter().any(|submodule| path.is_within(submodule))
+    }
+}
+
+/// One path that differs from the base.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Difference {
+    pub(super) path: CheckoutPath,
+    /// Whether the base has it.
+    pub(super) tracked: bool,
+    /// What is there now; none where it is gone.
+    pub(super) mode: Option<Mode>,
+}
+
+/// All that differs from the base, sorted by path.
+pub(super) fn differences(folder: &Folder, held: &Held) -> io::Result<Vec<Difference>> {
+    let mut found = changed_files(folder, held)?;
+    found.extend(new_files(folder, held)?);
+    found.sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(found)
+}
+
+/// The base's files that are gone or hold something else.
+pub(super) fn changed_files(folder: &Folder, held: &Held) -> io::Result<Vec<Difference>> {
+    let directory = folder.directory();
+    let mut real_folders = HashMap::new();
+    let mut found = Vec::new();
+    for (path, tracked) in &held.files {
+        let mode = match lstat(directory, path, &mut real_folders)? {
+            Some(metadata) => match mode_of(&metadata) {
+                Some(mode) if is_same(directory, path, tracked, mode, &metadata, held)? => continue,
+                mode => mode,
+            },
+            None => None,
+        };
+        found.push(Difference { path: path.clone(), tracked: true, mode });
+    }
+    Ok(found)
+}
+
+fn is_same(
+    directory: &Dir,
+    path: &CheckoutPath,
+    tracked: &Tracked,
+    mode: Mode,
+    metadata: &Metadata,
+    held: &Held,
+) -> io::Result<bool> {
+    let Some(stamp) = tracked.stamp else { return Ok(false) };
+    let now = Stamp::of(metadata);
+    if mode != tracked.mode || now.size != stamp.size {
+        return Ok(false);
+    }
+    if now == stamp && stamp.is_older_than(held.trusted_before) {
+        return Ok(true);
+    }
+    let Some(bytes) = read_contents(directory, path, mode, stamp.size)? else { return Ok(false) };
+    let id = Oid::hash_object(ObjectType::Blob, &bytes).map_err(io::Error::other)?;
+    Ok(id == tracked.id)
+}
+
+/// What lies at the path itself; none where nothing does, or where a link
+/// stands in place of a folder on the way.
+pub(super) fn lstat(
+    directory: &Dir,
+    path: &CheckoutPath,
+    real_folders: &mut HashMap<CheckoutPath, bool>,
+) -> io::Result<Option<Metadata>> {
+    if let Some(parent) = path.parent()
+        && !is_real_folder(directory, &parent, real_folders)?
+    {
+        return Ok(None);
+    }
+    match directory.symlink_metadata(path.as_path()) {
+        Ok(metadata) => Ok(Some(metadata)),
+        Err(error) if is_absent(&error) => Ok(None),
+        Err(error) => Err(at(path)(error)),
+    }
+}
+
+fn is_real_folder(
+    directory: &Dir,
+    path: &CheckoutPath,
+    known: &mut HashMap<CheckoutPath, bool>,
+) -> io::Result<bool> {
+    if path.is_top() {
+        return Ok(true);
+    }
+    if let Some(known) = known.get(path) {
+        return Ok(*known);
+    }
+    let real = lstat(directory, path, known)?.is_some_and(|metadata| metadata.is_dir());
+    known.insert(path.clone(), real);
+    Ok(real)
+}
+
+pub(super) fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// None for folders and what git can't hold.
+fn mode_of(metadata: &Metadata) -> Option<Mode> {
+    if metadata.is_symlink() {
+        Some(Mode::Link)
+    } else if !metadata.is_file() {
+        None
+    } else if metadata.mode() & 0o100 != 0 {
+        Some(Mode::Executable)
+    } else {
+        Some(Mode::File)
+    }
+}
+
+/// Files and links that the base does not have and `.gitignore` does not name.
+fn new_files(folder: &Folder, held: &Held) -> io::Result<Vec<Difference>> {
+    let listing = list(folder, false)?;
+    if let Some(refused) = listing.refused.first() {
+        return Err(io::Error::other(format!(
+            "{} is no plain file or too large to be obeyed; mend or delete it",
+            refused.display()
+        )));
+    }
+    let mut found = Vec::new();
+    for entry in &listing.entries {
+        if entry.file_type().is_none_or(|kind| kind.is_dir()) {
+            continue;
+        }
+        let Some(path) = folder.path_of(entry) else {
+            tracing::warn!(path = %entry.path().display(), "a name that can't land is left out");
+            continue;
+        };
+        if held.files.contains_key(&path) {
+            continue;
+        }
+        let metadata = match folder.directory().symlink_metadata(path.as_path()) {
+            Ok(metadata) => metadata,
+            Err(error) if is_absent(&error) => continue,
+            Err(error) => return Err(at(&path)(error)),
+        };
+        match mode_of(&metadata) {
+            Some(_) if held.is_in_submodule(&path) => {
+                tracing::warn!(%path, "what lies in a submodule is left out");
+            }
+            Some(mode) => found.push(Difference { path, tracked: false, mode: Some(mode) }),
+            None => tracing::warn!(%path, "neither file, link nor folder: left out"),
+        }
+    }
+    Ok(found)
+}

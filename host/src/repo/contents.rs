@@ -1,0 +1,106 @@
+//! Reading and writing what a checkout's folder holds, always through the
+//! folder's capability. Knows nothing of what ought to be there.
+
+use std::ffi::OsStr;
+use std::fmt::Display;
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt, Permissions, PermissionsExt};
+
+use super::changes::Mode;
+use super::compare::is_absent;
+use super::path::CheckoutPath;
+
+/// Says where an error happened, and keeps its kind.
+pub(super) fn at(path: impl Display) -> impl FnOnce(io::Error) -> io::Error {
+    move |error| io::Error::new(error.kind(), format!("{path}: {error}"))
+}
+
+/// The bytes of a file, or a link's target without following it; none where it
+/// is longer than `limit`, or became something else meanwhile.
+pub(super) fn read_contents(
+    directory: &Dir,
+    path: &CheckoutPath,
+    mode: Mode,
+    limit: u64,
+) -> io::Result<Option<Vec<u8>>> {
+    if mode == Mode::Link {
+        return match directory.read_link_contents(path.as_path()) {
+            Ok(target) => Ok(Some(target.into_os_string().into_vec())),
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(None),
+            Err(error) => Err(at(path)(error)),
+        };
+    }
+    let file = directory.open(path.as_path()).map_err(at(path))?;
+    if !file.metadata().map_err(at(path))?.is_file() {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(at(path))?;
+    Ok((bytes.len() as u64 <= limit).then_some(bytes))
+}
+
+/// Writes a new file or link; nothing may lie there yet, so that nothing is
+/// written through a hard link or a symbolic one.
+pub(super) fn write_new(
+    directory: &Dir,
+    path: &CheckoutPath,
+    mode: Mode,
+    bytes: &[u8],
+) -> io::Result<()> {
+    let permissions = match mode {
+        Mode::Link => {
+            let target = Path::new(OsStr::from_bytes(bytes));
+            return directory.symlink_contents(target, path.as_path()).map_err(at(path));
+        }
+        Mode::File => 0o644,
+        Mode::Executable => 0o755,
+    };
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(permissions);
+    let mut file = directory.open_with(path.as_path(), &options).map_err(at(path))?;
+    file.write_all(bytes).map_err(at(path))
+}
+
+/// Removes whatever lies at a path, if anything does.
+pub(super) fn clear(directory: &Dir, path: &Path) -> io::Result<()> {
+    let removed = match directory.symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => directory.remove_dir_all(path),
+        Ok(_) => directory.remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if is_absent(&error) => Ok(()),
+        other => other.map_err(at(path.display())),
+    }
+}
+
+/// Makes a folder and those above it, in place of what is there and none.
+pub(super) fn make_folder(directory: &Dir, path: &CheckoutPath) -> io::Result<()> {
+    let Some(parent) = path.parent() else { return Ok(()) };
+    make_folder(directory, &parent)?;
+    match directory.symlink_metadata(path.as_path()) {
+        Ok(metadata) if metadata.is_dir() => return Ok(()),
+        Ok(_) => clear(directory, path.as_path())?,
+        Err(error) if is_absent(&error) => {}
+        Err(error) => return Err(at(path)(error)),
+    }
+    directory.create_dir(path.as_path()).map_err(at(path))
+}
+
+/// Gives the owner back the right to list and change every folder: some tools
+/// make their caches read-only, and then nobody can remove them.
+pub(super) fn make_accessible(directory: &Dir) -> io::Result<()> {
+    for entry in directory.entries()? {
+        let entry = entry?;
+        if !entry.file_type()?.is_dir() {
+            continue;
+        }
+        let name = entry.file_name();
+        directory.set_permissions(&name, Permissions::from_mode(0o755))?;
+        make_accessible(&directory.open_dir(&name)?)?;
+    }
+    Ok(())
+}

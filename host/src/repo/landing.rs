@@ -1,0 +1,278 @@
+//! Landing: one thread takes all that wait, merges one after the other onto the
+//! tip in memory, writes the group as one pack, has it recorded and moves the
+//! run's reference once. Owns the order of these steps and the way back to
+//! those who wait; the merge itself is `merge`'s.
+
+use std::thread::JoinHandle;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use git2::{Oid, Signature, Time};
+use tokio::sync::{mpsc, oneshot};
+
+use super::changes::Change;
+use super::merge::{Merged, merge, touching_commits};
+use super::message::commit_message;
+use super::open::Repository;
+use super::references::{move_reference, run_reference, run_tip, sync_reference};
+use super::tree::difference;
+use super::{commit_id, failed, pack};
+use crate::{Error, Result};
+
+/// How many may wait in the channel, and how many make a group at most.
+const GROUP: usize = 64;
+/// Above the loose (1) and packed (2) backends of libgit2, so that what is
+/// written goes to memory.
+const MEMORY_FIRST: i32 = 1_000;
+
+/// What a worker wants to land.
+#[derive(Clone, Debug)]
+pub struct Landing {
+    /// Unique; becomes a trailer and a row.
+    pub landing_id: String,
+    /// The task; becomes a trailer.
+    pub task_id: String,
+    /// The commit that the checkout stood on.
+    pub base: String,
+    /// What differs from it.
+    pub changes: Vec<Change>,
+    /// For the commit; a model's text.
+    pub message: String,
+    /// When the work was done: seconds since 1970-01-01 UTC.
+    pub author_time: i64,
+}
+
+/// What landed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Landed {
+    /// The new commit.
+    pub commit: String,
+    /// The paths that it changed.
+    pub files: Vec<String>,
+}
+
+/// Why something did not land. None of these moved the run's reference.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LandError {
+    /// Others changed the same: start anew on the tip.
+    #[error("others changed the same files: {}", files.join(", "))]
+    Conflict {
+        /// The files that collided.
+        files: Vec<String>,
+        /// Those commits since the base that touched them.
+        commits: Vec<String>,
+    },
+    /// There is nothing to land: the tip has it all already.
+    #[error("nothing differs from what has landed already")]
+    Nothing,
+    /// Only a person can mend it.
+    #[error(transparent)]
+    Failed(#[from] Error),
+}
+
+/// What is written down of a landing before the reference moves. Whether it
+/// landed is asked of the reference: only what that contains did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LandingRecord {
+    /// The landing's id.
+    pub landing_id: String,
+    /// The task's id.
+    pub task_id: String,
+    /// The commit that was made for it.
+    pub commit: String,
+    /// That commit's parent.
+    pub parent: String,
+}
+
+struct Waiting {
+    landing: Landing,
+    answer: oneshot::Sender<Result<Landed, LandError>>,
+}
+
+/// The thread that lands, and the way to it.
+#[derive(Debug)]
+pub struct Lander {
+    queue: Option<mpsc::Sender<Waiting>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Lander {
+    /// Starts the thread. `record` is called on it with each group, after the
+    /// commits are safe on the disk and before the run's reference moves; if it
+    /// fails, the whole group does.
+    pub fn start(
+        repository: &Repository,
+        run: &str,
+        mut record: impl FnMut(&[LandingRecord]) -> Result<()> + Send + 'static,
+    ) -> Result<Self> {
+        let (repository, run) = (repository.clone(), run.to_owned());
+        run_tip(&repository.git()?, &run)?;
+        let (queue, mut waiting) = mpsc::channel(GROUP);
+        let work = move || {
+            let mut group = Vec::new();
+            while waiting.blocking_recv_many(&mut group, GROUP) > 0 {
+                land_and_answer(&repository, &run, std::mem::take(&mut group), &mut record);
+            }
+        };
+        let thread = std::thread::Builder::new().name("landing".to_owned()).spawn(work);
+        let thread = thread.map_err(failed("start the landing thread"))?;
+        Ok(Self { queue: Some(queue), thread: Some(thread) })
+    }
+
+    /// Lands, and waits for it. Dropping the future while it waits does not
+    /// take back what is on its way.
+    pub async fn land(&self, landing: Landing) -> Result<Landed, LandError> {
+        let ended =
+            || LandError::Failed(Error::failed("the landing thread has ended; resume the run"));
+        let queue = self.queue.as_ref().ok_or_else(ended)?;
+        let (answer, outcome) = oneshot::channel();
+        queue.send(Waiting { landing, answer }).await.map_err(|_| ended())?;
+        outcome.await.map_err(|_| ended())?
+    }
+
+    /// Lands what waits and joins the thread. Blocks.
+    pub fn close(mut self) {
+        self.stop();
+    }
+
+    fn stop(&mut self) {
+        self.queue = None;
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the landing thread panicked");
+        }
+    }
+}
+
+impl Drop for Lander {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn land_and_answer(
+    repository: &Repository,
+    run: &str,
+    group: Vec<Waiting>,
+    record: &mut impl FnMut(&[LandingRecord]) -> Result<()>,
+) {
+    let (landings, answers): (Vec<_>, Vec<_>) =
+        group.into_iter().map(|waiting| (waiting.landing, waiting.answer)).unzip();
+    let outcomes = land_group(repository, run, &landings, record).unwrap_or_else(|error| {
+        tracing::error!(run, %error, "a group of landings failed");
+        landings.iter().map(|_| Err(LandError::Failed(error.clone()))).collect()
+    });
+    for (answer, outcome) in answers.into_iter().zip(outcomes) {
+        if answer.send(outcome).is_err() {
+            tracing::debug!(run, "nobody waits for a landing any more");
+        }
+    }
+}
+
+/// The repository is opened anew for each group, so that nothing of a group
+/// that failed stays in libgit2's memory.
+fn land_group(
+    repository: &Repository,
+    run: &str,
+    landings: &[Landing],
+    record: &mut impl FnMut(&[LandingRecord]) -> Result<()>,
+) -> Result<Vec<Result<Landed, LandError>>> {
+    let git = repository.git()?;
+    let odb = git.odb().map_err(failed("open the repository's objects"))?;
+    let _in_memory = odb
+        .add_new_mempack_backend(MEMORY_FIRST)
+        .map_err(failed("keep a group's objects in memory"))?;
+    let start = run_tip(&git, run)?;
+    let mut tip = start;
+    let (mut outcomes, mut records, mut commits) = (Vec::new(), Vec::new(), Vec::new());
+    for landing in landings {
+        let outcome = land_one(&git, run, tip, landing);
+        if let Ok((commit, _)) = &outcome {
+            records.push(LandingRecord {
+                landing_id: landing.landing_id.clone(),
+                task_id: landing.task_id.clone(),
+                commit: commit.to_string(),
+                parent: tip.to_string(),
+            });
+            commits.push(*commit);
+            tip = *commit;
+        }
+        outcomes.push(outcome.map(|(commit, files)| Landed { commit: commit.to_string(), files }));
+    }
+    if !commits.is_empty() {
+        pack::write(&git, repository.common_directory(), start, &commits)?;
+        record(&records)?;
+        publish(repository, &git, run, start, tip)?;
+    }
+    Ok(outcomes)
+}
+
+/// Merges one landing onto the tip and makes its commit, in memory.
+fn land_one(
+    git: &git2::Repository,
+    run: &str,
+    tip: Oid,
+    landing: &Landing,
+) -> Result<(Oid, Vec<String>), LandError> {
+    let base = commit_id(&landing.base)?;
+    let doing = || format!("merge what task {} changed", landing.task_id);
+    let tree_of =
+        |id| git.find_commit(id).and_then(|commit| commit.tree()).map_err(failed(doing()));
+    let (base_tree, tip_tree) = (tree_of(base)?, tree_of(tip)?);
+    let merged = merge(git, &base_tree, &tip_tree, &landing.changes).map_err(failed(doing()))?;
+    let tree = match merged {
+        Merged::Tree(tree) if tree == tip_tree.id() => return Err(LandError::Nothing),
+        Merged::Tree(tree) => git.find_tree(tree).map_err(failed(doing()))?,
+        Merged::Conflict(files) => {
+            let commits = touching_commits(git, base, tip, &files).map_err(failed(doing()))?;
+            return Err(LandError::Conflict { files, commits });
+        }
+    };
+    let deltas = difference(git, Some(&tip_tree), &tree).map_err(failed(doing()))?;
+    let files =
+        deltas.iter().map(|delta| String::from_utf8_lossy(&delta.path).into_owned()).collect();
+    let commit = make_commit(git, run, tip, &tree, landing).map_err(failed(doing()))?;
+    Ok((commit, files))
+}
+
+fn make_commit(
+    git: &git2::Repository,
+    run: &str,
+    parent: Oid,
+    tree: &git2::Tree<'_>,
+    landing: &Landing,
+) -> Result<Oid, git2::Error> {
+    let signature =
+        |seconds| Signature::new("code-agent", "code-agent@localhost", &Time::new(seconds, 0));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let author = signature(landing.author_time)?;
+    let committer = signature(now.cast_signed())?;
+    let message = commit_message(&landing.message, run, &landing.task_id, &landing.landing_id);
+    git.commit(None, &author, &committer, &message, tree, &[&git.find_commit(parent)?])
+}
+
+/// From here on the group has landed: what goes wrong with the branch is left
+/// to the end of the cycle, which says so to the user.
+fn publish(
+    repository: &Repository,
+    git: &git2::Repository,
+    run: &str,
+    from: Oid,
+    to: Oid,
+) -> Result<()> {
+    let name = run_reference(run)?;
+    if !move_reference(git, &name, from, to, "code-agent: landed")? {
+        return Err(Error::failed(format!(
+            "`{name}` was moved by somebody else while a group landed on it; nothing of the group \
+             landed"
+        )));
+    }
+    sync_reference(repository.common_directory(), &name)?;
+    match repository.follow(git, from, to) {
+        Ok(follows) => tracing::debug!(run, follows, "the branch after a landing"),
+        Err(error) => tracing::warn!(run, %error, "the branch did not follow"),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "landing_tests.rs"]
+mod tests;

@@ -1,0 +1,150 @@
+//! Putting one worker's changes onto the tip, in memory. Attributes can choose
+//! among libgit2's built-in ways to merge a file, and nothing else: it runs no
+//! driver, filter or hook of the repository.
+
+use std::collections::BTreeSet;
+
+use git2::build::TreeUpdateBuilder;
+use git2::{FileMode, Index, MergeOptions, Oid, Sort, Tree};
+
+use super::changes::{Change, ChangeKind, Mode};
+use super::path::CheckoutPath;
+use super::tree::{Found, found_at, with_changes};
+
+/// How far back commits are looked at, and how many are named.
+const SEARCHED_COMMITS: usize = 2_000;
+const NAMED_COMMITS: usize = 20;
+
+/// What a merge came to.
+pub(super) enum Merged {
+    /// The tree of the commit that lands.
+    Tree(Oid),
+    /// The paths that both sides changed, sorted.
+    Conflict(Vec<String>),
+}
+
+/// Merges changes made to `base` into `tip`. Where nobody else touched the same
+/// paths, only those are looked at.
+pub(super) fn merge(
+    git: &git2::Repository,
+    base: &Tree<'_>,
+    tip: &Tree<'_>,
+    changes: &[Change],
+) -> Result<Merged, git2::Error> {
+    for change in changes {
+        let theirs = found_at(git, tip, &change.path)?;
+        let plain = matches!(theirs, Found::Nothing | Found::File { .. });
+        if !plain || theirs != found_at(git, base, &change.path)? {
+            return merge_whole(git, base, tip, changes);
+        }
+    }
+    update_paths(git, tip, changes).map(Merged::Tree)
+}
+
+fn update_paths(
+    git: &git2::Repository,
+    tip: &Tree<'_>,
+    changes: &[Change],
+) -> Result<Oid, git2::Error> {
+    let mut update = TreeUpdateBuilder::new();
+    for change in changes {
+        match &change.kind {
+            ChangeKind::Written { mode, bytes } => {
+                update.upsert(change.path.as_str(), git.blob(bytes)?, file_mode(*mode));
+            }
+            ChangeKind::Removed if found_at(git, tip, &change.path)? != Found::Nothing => {
+                update.remove(change.path.as_str());
+            }
+            ChangeKind::Removed => {}
+        }
+    }
+    update.create_updated(git, tip)
+}
+
+fn file_mode(mode: Mode) -> FileMode {
+    match mode {
+        Mode::File => FileMode::Blob,
+        Mode::Executable => FileMode::BlobExecutable,
+        Mode::Link => FileMode::Link,
+    }
+}
+
+fn merge_whole(
+    git: &git2::Repository,
+    base: &Tree<'_>,
+    tip: &Tree<'_>,
+    changes: &[Change],
+) -> Result<Merged, git2::Error> {
+    let worker = git.find_tree(with_changes(git, base, changes)?)?;
+    let mut options = MergeOptions::new();
+    options.find_renames(true);
+    let mut merged = git.merge_trees(base, tip, &worker, Some(&options))?;
+    if merged.has_conflicts() {
+        return Ok(Merged::Conflict(conflicting_paths(&merged)?));
+    }
+    merged.write_tree_to(git).map(Merged::Tree)
+}
+
+fn conflicting_paths(merged: &Index) -> Result<Vec<String>, git2::Error> {
+    let mut paths = BTreeSet::new();
+    for conflict in merged.conflicts()? {
+        let conflict = conflict?;
+        for side in [conflict.ancestor, conflict.our, conflict.their].into_iter().flatten() {
+            paths.insert(String::from_utf8_lossy(&side.path).into_owned());
+        }
+    }
+    Ok(paths.into_iter().collect())
+}
+
+/// The commits between `base` and `tip` that touched one of the paths, the
+/// newest first; a bounded search.
+pub(super) fn touching_commits(
+    git: &git2::Repository,
+    base: Oid,
+    tip: Oid,
+    paths: &[String],
+) -> Result<Vec<String>, git2::Error> {
+    let paths: Vec<CheckoutPath> =
+        paths.iter().filter_map(|path| CheckoutPath::parse(path).ok()).collect();
+    let mut walk = git.revwalk()?;
+    walk.set_sorting(Sort::TOPOLOGICAL)?;
+    walk.push(tip)?;
+    walk.hide(base)?;
+    let mut touching = Vec::new();
+    for id in walk.take(SEARCHED_COMMITS) {
+        let commit = git.find_commit(id?)?;
+        if touches(git, &commit, &paths)? {
+            touching.push(commit.id().to_string());
+        }
+        if touching.len() == NAMED_COMMITS {
+            break;
+        }
+    }
+    Ok(touching)
+}
+
+/// Whether a commit differs from each of its parents at one of the paths.
+pub(super) fn touches(
+    git: &git2::Repository,
+    commit: &git2::Commit<'_>,
+    paths: &[CheckoutPath],
+) -> Result<bool, git2::Error> {
+    let tree = commit.tree()?;
+    let parents = commit.parents().map(|parent| parent.tree()).collect::<Result<Vec<_>, _>>()?;
+    for path in paths {
+        let now = found_at(git, &tree, path)?;
+        let mut before = Vec::new();
+        for parent in &parents {
+            before.push(found_at(git, parent, path)?);
+        }
+        if before.is_empty() {
+            before.push(Found::Nothing);
+        }
+        // Below a file there is as little as where there is nothing.
+        let there = |found: &Found| !matches!(found, Found::Nothing | Found::BehindFile);
+        if before.iter().all(|before| *before != now && (there(before) || there(&now))) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

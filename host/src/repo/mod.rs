@@ -1,0 +1,55 @@
+//! Checkouts and landing: everything that knows git. Owns the repository's
+//! references under `refs/code-agent/`, the branch, the user's working tree as
+//! far as a run moves it, and the checkouts that workers see. Knows nothing of
+//! tasks, models or components. Every function here blocks; commit ids cross
+//! the border as 40 hex digits.
+
+mod changes;
+mod checkout;
+mod checkouts;
+mod compare;
+mod contents;
+pub mod folder;
+mod landing;
+mod listing;
+mod merge;
+mod message;
+mod open;
+mod pack;
+pub mod path;
+mod references;
+mod revision;
+#[cfg(test)]
+mod testing;
+mod tree;
+mod views;
+mod working_tree;
+mod worktrees;
+
+use std::fmt::Display;
+
+use git2::Oid;
+
+pub use changes::{Change, ChangeKind, Changes, Mode};
+pub use checkout::Checkout;
+pub use checkouts::Checkouts;
+pub use landing::{LandError, Landed, Lander, Landing, LandingRecord};
+pub use open::Repository;
+pub use views::{CommitSummary, FileChange, StatusEntry};
+pub use working_tree::BranchOutcome;
+
+use crate::{Error, Result};
+
+/// Turns a library's error into a sentence that starts with what was tried.
+fn failed<E: Display>(doing: impl Display) -> impl FnOnce(E) -> Error {
+    move |error| Error::failed(format!("could not {doing}: {error}"))
+}
+
+/// Parses a whole commit id; libgit2 itself would fill up a short one with
+/// zeros.
+fn commit_id(hex: &str) -> Result<Oid> {
+    if hex.len() != 40 {
+        return Err(Error::failed(format!("`{hex}` is no commit id of 40 hex digits")));
+    }
+    Oid::from_str(hex).map_err(failed(format!("read the commit id `{hex}`")))
+}

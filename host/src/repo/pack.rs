@@ -1,0 +1,77 @@
+//! Writing the commits of a group as one pack that survives the plug being
+//! pulled. Owns nothing but the way to the disk.
+
+use std::fs;
+use std::path::Path;
+
+use git2::Oid;
+
+use super::failed;
+use super::references::sync;
+use super::tree::new_objects;
+use crate::{Error, Result};
+
+/// Writes the commits, each the child of the one before and the first of
+/// `start`, and what they added. Written and synced in a folder of its own and
+/// then renamed, so that no half pack ever lies where git looks; git's own
+/// cleaning removes such a `tmp_` folder after a crash.
+pub(super) fn write(
+    git: &git2::Repository,
+    common_directory: &Path,
+    start: Oid,
+    commits: &[Oid],
+) -> Result<()> {
+    let objects = common_directory.join("objects");
+    let folder = objects.join(format!("tmp_code-agent-{}", uuid::Uuid::now_v7()));
+    let doing = || format!("write what landed to {}", objects.display());
+    fs::create_dir(&folder).map_err(failed(doing()))?;
+    let written = build(git, start, commits, &folder).map_err(failed(doing()));
+    let moved = written.and_then(|name| move_pack(&folder, &objects.join("pack"), &name));
+    if let Err(error) = fs::remove_dir_all(&folder) {
+        tracing::warn!(folder = %folder.display(), %error, "a temporary folder stays behind");
+    }
+    moved
+}
+
+fn build(
+    git: &git2::Repository,
+    start: Oid,
+    commits: &[Oid],
+    folder: &Path,
+) -> Result<String, git2::Error> {
+    let mut before = git.find_commit(start)?.tree()?;
+    let mut builder = git.packbuilder()?;
+    let mut objects = Vec::new();
+    for commit in commits {
+        let tree = git.find_commit(*commit)?.tree()?;
+        objects.push(*commit);
+        new_objects(git, Some(&before), &tree, &mut objects)?;
+        before = tree;
+    }
+    for object in objects {
+        builder.insert_object(object, None)?;
+    }
+    // Zero means git's usual mode for packs, which are never written again.
+    builder.write(folder, 0)?;
+    let name = builder.name()?.map(str::to_owned);
+    name.ok_or_else(|| git2::Error::from_str("the pack got no name"))
+}
+
+fn move_pack(from: &Path, to: &Path, name: &str) -> Result<()> {
+    let file = |folder: &Path, ending: &str| folder.join(format!("pack-{name}.{ending}"));
+    let doing = || format!("write a pack through to the disk in {}", to.display());
+    let step = || -> std::io::Result<()> {
+        fs::create_dir_all(to)?;
+        for ending in ["pack", "idx"] {
+            sync(&file(from, ending))?;
+        }
+        // Git finds a pack by its index, so that comes last.
+        for ending in ["pack", "idx"] {
+            fs::rename(file(from, ending), file(to, ending))?;
+        }
+        sync(to)
+    };
+    step().map_err(|error| {
+        Error::failed(format!("could not {}: {error}; is the disk full?", doing()))
+    })
+}

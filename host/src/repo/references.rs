@@ -1,0 +1,216 @@
+//! The run's reference and the branch as references: making, reading, moving
+//! and syncing them. The user's working tree is `working_tree`'s business.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use git2::{ErrorCode, Oid};
+
+use super::open::Repository;
+use super::path::CheckoutPath;
+use super::tree::{Found, found_at};
+use super::{commit_id, failed, worktrees};
+use crate::{Error, Result};
+
+/// Where the runs' references lie; hidden from `git branch`, kept by `git gc`.
+const RUNS: &str = "refs/code-agent/runs/";
+
+impl Repository {
+    /// Makes the run's reference at the branch's commit and returns that
+    /// commit. A missing branch is made from HEAD first.
+    pub fn begin(&self, run: &str) -> Result<String> {
+        let name = run_reference(run)?;
+        let git = self.git()?;
+        let start = match self.branch_commit(&git)? {
+            Some(commit) => commit,
+            None => self.make_branch(&git)?,
+        };
+        git.reference(&name, start, false, "code-agent: run begins").map_err(failed(format!(
+            "make `{name}`, the reference of this run; if a run of that name exists, resume it"
+        )))?;
+        sync_reference(self.common_directory(), &name)?;
+        Ok(start.to_string())
+    }
+
+    /// The commit that the run's reference stands on.
+    pub fn tip(&self, run: &str) -> Result<String> {
+        Ok(run_tip(&self.git()?, run)?.to_string())
+    }
+
+    /// The first `max_bytes` bytes of a file as it is in a commit; ask for one
+    /// more than you take to learn whether there are more. None where the
+    /// commit has no such file.
+    pub fn file_at(
+        &self,
+        commit: &str,
+        path: &CheckoutPath,
+        max_bytes: usize,
+    ) -> Result<Option<Vec<u8>>> {
+        let git = self.git()?;
+        let id = commit_id(commit)?;
+        let doing = || format!("read `{path}` of commit {commit}");
+        let tree = git.find_commit(id).and_then(|commit| commit.tree()).map_err(failed(doing()))?;
+        let Found::File { id, .. } = found_at(&git, &tree, path).map_err(failed(doing()))? else {
+            return Ok(None);
+        };
+        let blob = git.find_blob(id).map_err(failed(doing()))?;
+        Ok(Some(blob.content().iter().take(max_bytes).copied().collect()))
+    }
+
+    /// The branch's name in full.
+    pub(super) fn branch_reference(&self) -> String {
+        format!("refs/heads/{}", self.branch())
+    }
+
+    /// The commit that the branch stands on; none where there is no branch.
+    pub(super) fn branch_commit(&self, git: &git2::Repository) -> Result<Option<Oid>> {
+        let doing = || format!("read the branch `{}`", self.branch());
+        match git.find_reference(&self.branch_reference()) {
+            Ok(reference) => {
+                let commit = reference.peel_to_commit().map_err(failed(doing()))?;
+                Ok(Some(commit.id()))
+            }
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(failed(doing())(error)),
+        }
+    }
+
+    fn make_branch(&self, git: &git2::Repository) -> Result<Oid> {
+        let doing = || format!("make the branch `{}` from HEAD", self.branch());
+        let head = git.head().and_then(|head| head.peel_to_commit()).map_err(failed(doing()))?;
+        git.reference(&self.branch_reference(), head.id(), false, "code-agent: made from HEAD")
+            .map_err(failed(doing()))?;
+        sync_reference(self.common_directory(), &self.branch_reference())?;
+        Ok(head.id())
+    }
+
+    /// Lets a branch that is checked out nowhere follow the run, if it stands
+    /// where the run stood. Returns whether it follows; where it does not, the
+    /// end of the cycle says why.
+    pub(super) fn follow(&self, git: &git2::Repository, from: Oid, to: Oid) -> Result<bool> {
+        if !self.auto_commit() || !worktrees::holders(self)?.is_empty() {
+            return Ok(false);
+        }
+        let name = self.branch_reference();
+        let moved = move_reference(git, &name, from, to, "code-agent: landed")?;
+        if moved {
+            sync_reference(self.common_directory(), &name)?;
+        }
+        Ok(moved)
+    }
+}
+
+/// The full name of a run's reference.
+pub(super) fn run_reference(run: &str) -> Result<String> {
+    let name = format!("{RUNS}{run}");
+    if run.contains('/') || !git2::Reference::is_valid_name(&name) {
+        return Err(Error::usage(format!(
+            "`{run}` can't be a run's name; use letters, digits, `-` and `_`"
+        )));
+    }
+    Ok(name)
+}
+
+/// The commit that the run stands on.
+pub(super) fn run_tip(git: &git2::Repository, run: &str) -> Result<Oid> {
+    let name = run_reference(run)?;
+    git.refname_to_id(&name).map_err(failed(format!("read `{name}`, where the run's work is")))
+}
+
+/// Compare-and-swap: false where the reference does not stand on `from` any
+/// more, or is gone.
+pub(super) fn move_reference(
+    git: &git2::Repository,
+    name: &str,
+    from: Oid,
+    to: Oid,
+    log: &str,
+) -> Result<bool> {
+    match git.reference_matching(name, to, true, from, log) {
+        Ok(_) => Ok(true),
+        Err(error) if matches!(error.code(), ErrorCode::Modified | ErrorCode::NotFound) => {
+            Ok(false)
+        }
+        Err(error) => Err(failed(format!("move `{name}` to {to}"))(error)),
+    }
+}
+
+/// Writes a reference through to the disk, with the folders that name it:
+/// libgit2 does not. Where somebody packed the references meanwhile, the file
+/// that holds them all is what counts.
+pub(super) fn sync_reference(common_directory: &Path, name: &str) -> Result<()> {
+    let loose = common_directory.join(name);
+    let synced = match sync(&loose) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            sync(&common_directory.join("packed-refs"))
+        }
+        other => other,
+    };
+    synced.map_err(failed(format!("write `{name}` through to the disk")))?;
+    let folders =
+        loose.ancestors().skip(1).take_while(|folder| folder.starts_with(common_directory));
+    for folder in folders {
+        match sync(folder) {
+            // Packing references also removes folders that became empty.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => other.map_err(failed(format!("write {} to the disk", folder.display())))?,
+        }
+    }
+    Ok(())
+}
+
+/// Writes a file's bytes, or a folder's names, through to the disk.
+pub(super) fn sync(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Sandbox;
+    use super::*;
+
+    #[test]
+    fn a_run_begins_at_the_branch_which_is_made_from_a_detached_head() {
+        let sandbox = Sandbox::with(&[("a", "one\n")]);
+        sandbox.git(&["checkout", "--quiet", "--detach"]);
+        let repository = Repository::open(sandbox.top(), "work", true).unwrap();
+        let start = repository.begin("r1").unwrap();
+        assert_eq!(start, sandbox.git(&["rev-parse", "HEAD"]));
+        assert_eq!(start, sandbox.git(&["rev-parse", "refs/heads/work"]));
+        assert_eq!(start, repository.tip("r1").unwrap());
+        assert!(repository.begin("r1").is_err(), "a run begins once");
+        assert!(matches!(repository.begin("a/b"), Err(Error::Usage(_))));
+    }
+
+    #[test]
+    fn files_of_a_commit_are_read_up_to_a_bound() {
+        let sandbox = Sandbox::with(&[("docs/a", "one two")]);
+        let repository = sandbox.open();
+        let commit = repository.begin("r1").unwrap();
+        let read = |path: &str, max| {
+            repository.file_at(&commit, &CheckoutPath::parse(path).unwrap(), max).unwrap()
+        };
+        assert_eq!(read("docs/a", 3).unwrap(), b"one");
+        assert_eq!(read("docs/a", 100).unwrap(), b"one two");
+        for nothing in ["docs", "docs/b", "docs/a/b", ""] {
+            assert_eq!(read(nothing, 100), None);
+        }
+    }
+
+    #[test]
+    fn a_reference_moves_only_from_where_it_is_expected() {
+        let sandbox = Sandbox::with(&[("a", "one\n")]);
+        let repository = sandbox.open();
+        let start = commit_id(&repository.begin("r1").unwrap()).unwrap();
+        let next =
+            commit_id(&sandbox.commit_beside("refs/heads/other", &[("a", "two\n")])).unwrap();
+        let git = repository.git().unwrap();
+        let name = run_reference("r1").unwrap();
+        assert!(!move_reference(&git, &name, next, next, "x").unwrap());
+        assert!(move_reference(&git, &name, start, next, "x").unwrap());
+        sandbox.git(&["pack-refs", "--all"]);
+        sync_reference(repository.common_directory(), &name).unwrap();
+        assert_eq!(repository.tip("r1").unwrap(), next.to_string());
+    }
+}

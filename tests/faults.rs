@@ -1,0 +1,112 @@
+//! A model, or its server, that does not do what it should.
+
+use std::net::TcpListener;
+
+use model_server::{ModelServer, Rule, Script, call, finish_task, status, text};
+use serde_json::json;
+
+use crate::program::{code_agent, model, run};
+use crate::project::Project;
+use crate::scripts::{content_judge, domain, edit, plan, writer};
+
+fn always(code: u16, body: &str) -> ModelServer {
+    ModelServer::start(Script::new([Rule::new(None, &[]).turn(status(code, body)).repeat_last()]))
+        .unwrap()
+}
+
+#[test]
+fn a_server_that_answers_500_for_ever_fails_the_run() {
+    let project = Project::new(&[("a.txt", "a\n")]);
+    let server = always(500, "the GPU is on fire");
+    let mut command = code_agent(&project);
+    command.args(["--goal", "Write", "--max-retries", "1"]).args(model(&server));
+    let ended = run(&mut command).expect_code(1);
+    assert!(
+        ended.stderr.contains("500") && ended.stderr.contains("main-planner"),
+        "{}",
+        ended.stderr
+    );
+    assert!(ended.stderr.contains("the GPU is on fire"), "{}", ended.stderr);
+    assert_eq!(project.query::<String>("SELECT outcome FROM runs"), "failed");
+    assert_eq!(project.git(&["rev-list", "--count", "main"]), "1");
+}
+
+#[test]
+fn a_wrong_key_stops_the_run_at_once() {
+    let project = Project::new(&[("a.txt", "a\n")]);
+    let server = always(401, "{\"error\":{\"message\":\"bad key\"}}");
+    let mut command = code_agent(&project);
+    command.args(["--goal", "Write"]).args(model(&server));
+    let ended = run(&mut command).expect_code(1);
+    assert!(ended.stderr.contains("OPENAI_API_KEY"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("sk-never-shown"), "{}", ended.stderr);
+    assert_eq!(server.requests().len(), 1, "a key does not get better by trying again");
+}
+
+#[test]
+fn nobody_at_the_address_fails_the_run() {
+    let project = Project::new(&[("a.txt", "a\n")]);
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut command = code_agent(&project);
+    command.args(["--goal", "Write", "--max-retries", "0", "--model", "openai:scripted"]);
+    command.args(["--api-base", &format!("http://{address}")]);
+    let ended = run(&mut command).expect_code(1);
+    assert!(ended.stderr.contains(&address.to_string()), "{}", ended.stderr);
+}
+
+#[test]
+fn malformed_arguments_go_back_to_the_model() {
+    let project = Project::new(&[("a.txt", "one\n")]);
+    let server = ModelServer::start(Script::new([
+        plan(&["one", "two"]),
+        domain("one", &[("Change a", "a.txt")]),
+        domain("two", &[("Write b", "b.txt")]),
+        Rule::worker(&["Task: Change a\n"])
+            .turn(call("edit_file", json!("{\"path\": \"a.txt\", ")))
+            .turn(
+                call("edit_file", json!({ "path": "a.txt", "old": "one", "new_text": "two" }))
+                    .expects(&["JSON"]),
+            )
+            .turn(call("no_such_tool", json!({})).expects(&["old_text"]))
+            .turn(
+                call(
+                    "edit_file",
+                    json!({ "path": "../a.txt", "old_text": "one", "new_text": "two" }),
+                )
+                .expects(&["no_such_tool"]),
+            )
+            .turn(edit("a.txt", "three", "two").expects(&["`..`"]))
+            .turn(edit("a.txt", "one", "two"))
+            .turn(call("finish_task", json!({ "success": "yes" })))
+            .turn(finish_task("Done at last.").expects(&["summary"])),
+        writer("Write b", "b.txt", "b\n"),
+        content_judge(),
+    ]))
+    .unwrap();
+    let mut command = code_agent(&project);
+    command.args(["--goal", "Change"]).args(model(&server));
+    run(&mut command).expect_code(0);
+    assert_eq!(server.violations(), Vec::<String>::new());
+    assert_eq!(project.read("a.txt"), "two\n");
+    assert_eq!(project.query::<u32>("SELECT max(attempt) FROM tasks"), 1);
+}
+
+#[test]
+fn a_model_that_only_talks_ends_its_attempts() {
+    let project = Project::new(&[("a.txt", "a\n")]);
+    let server = ModelServer::start(Script::new([
+        plan(&["one", "two"]),
+        domain("one", &[("Talk", "a.txt")]),
+        domain("two", &[("Write b", "b.txt")]),
+        Rule::worker(&["Task: Talk\n"]).turn(text("I would love to.")).repeat_last(),
+        writer("Write b", "b.txt", "b\n"),
+        content_judge(),
+    ]))
+    .unwrap();
+    let mut command = code_agent(&project);
+    command.args(["--goal", "Write"]).args(model(&server));
+    run(&mut command).expect_code(0);
+    assert_eq!(server.violations(), Vec::<String>::new());
+    let error: String = project.query("SELECT error FROM tasks WHERE status = 'failed'");
+    assert!(error.contains("finish_task"), "{error}");
+}

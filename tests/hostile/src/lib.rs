@@ -1,0 +1,113 @@
+//! A sub-planner that misbehaves in the way that its domain's name asks for, so
+//! that tests can see the host's limits hold. Any other name gets one plain
+//! task, without a model. Owns no rule: what has to happen is the tests'.
+
+/// The bindings, without the SDK: a component owes the host nothing but the
+/// contract.
+mod bindings {
+    // Generated code: its unsafe blocks are the canonical ABI.
+    #![allow(missing_docs, unsafe_code)]
+
+    wit_bindgen::generate!({
+        world: "sub-planner-plugin",
+        path: "../../wit",
+        generate_all,
+    });
+
+    export!(Hostile with_types_in self);
+
+    use super::Hostile;
+}
+
+use std::hint::black_box;
+
+use bindings::code_agent::plugin::types::{Brief, Domain, Error, Priority, TaskDraft};
+use bindings::exports::code_agent::plugin::sub_planner::{DomainPlan, Guest};
+
+/// How much "memory" asks for at a time, in bytes.
+const STEP: usize = 16 << 20;
+/// Blocks of that size in 4 GiB.
+const MOST_BLOCKS: usize = 256;
+/// Whoever gets 3 GiB is not limited.
+const UNLIMITED_BLOCKS: usize = 192;
+
+struct Hostile;
+
+impl Guest for Hostile {
+    fn plan_domain(
+        _brief: Brief,
+        _overview: String,
+        domain: Domain,
+        _depth: u32,
+    ) -> Result<DomainPlan, Error> {
+        match domain.name.as_str() {
+            "trap" => trap(),
+            "loop" => spin(),
+            "memory" => take_all_memory(),
+            "recursion" => Err(Error::Invalid(format!("came back with {}", recurse(black_box(0))))),
+            "error" => Err(Error::Unavailable("this domain asks for an error".to_owned())),
+            _ => Ok(one_task(domain)),
+        }
+    }
+}
+
+#[cfg(target_arch = "wasm32")]
+fn trap() -> ! {
+    core::arch::wasm32::unreachable()
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn trap() -> ! {
+    std::process::abort()
+}
+
+fn spin() -> ! {
+    let mut turns = 0_u64;
+    loop {
+        turns = black_box(turns.wrapping_add(1));
+    }
+}
+
+/// Takes memory until none is given, and says how much it got. Traps if it got
+/// nearly all that an address of 32 bits can reach: then no limit held.
+fn take_all_memory() -> Result<DomainPlan, Error> {
+    // Room for all blocks, since this list can't grow when memory is gone.
+    let mut blocks: Vec<Vec<u8>> = Vec::with_capacity(MOST_BLOCKS);
+    while blocks.len() < MOST_BLOCKS {
+        let mut block = Vec::new();
+        if block.try_reserve_exact(STEP).is_err() {
+            break;
+        }
+        // Only memory that is touched costs the host something.
+        block.resize(STEP, 1_u8);
+        blocks.push(black_box(block));
+    }
+    let taken = blocks.len();
+    drop(blocks);
+    if taken >= UNLIMITED_BLOCKS {
+        trap();
+    }
+    Err(Error::Exhausted(format!("no more memory after {} MiB", taken * (STEP >> 20))))
+}
+
+/// Calls itself until the call stack is used up: each call waits for what the
+/// one below it returns, so that the compiler can't make a loop of it. It keeps
+/// nothing in memory, for it is the host's stack that has to be guarded.
+#[inline(never)]
+fn recurse(depth: u64) -> u64 {
+    if depth == u64::MAX { 0 } else { recurse(depth + 1).rotate_left(7) ^ depth.wrapping_mul(3) }
+}
+
+fn one_task(domain: Domain) -> DomainPlan {
+    let draft = TaskDraft {
+        title: format!("Add {}", domain.name),
+        description: domain.description,
+        priority: Priority::Medium,
+        file_paths: domain.file_patterns,
+    };
+    DomainPlan {
+        summary: format!("one task for {}", domain.name),
+        tasks: vec![draft],
+        domains: Vec::new(),
+    }
+}

@@ -1,0 +1,18 @@
+//! The one test binary over the real program: each test runs `code-agent` on a
+//! repository of its own, against the scripted model server over real HTTP.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests stop at the first surprise"
+)]
+
+mod conflicts;
+mod faults;
+mod hostile_planners;
+mod program;
+mod project;
+mod refusals;
+mod scripts;
+mod whole_run;

@@ -1,0 +1,105 @@
+//! A git repository for one test, below a temporary folder that also holds the
+//! program's cache.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+pub struct Project {
+    folder: TempDir,
+}
+
+impl Project {
+    /// A repository with these files in one commit on `main`.
+    pub fn new(files: &[(&str, &str)]) -> Self {
+        let project = Self::without_git();
+        project.git(&["init", "--quiet", "--initial-branch=main"]);
+        project.write(files);
+        project.git(&["add", "--all"]);
+        project.git(&["commit", "--quiet", "--message=Begin"]);
+        project
+    }
+
+    /// A folder that is no repository.
+    pub fn without_git() -> Self {
+        let project = Self { folder: tempfile::tempdir().unwrap() };
+        fs::create_dir(project.path()).unwrap();
+        project
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().join("project")
+    }
+
+    /// A folder beside the repository.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, files: &[(&str, &str)]) {
+        for (path, text) in files {
+            let path = self.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+    }
+
+    pub fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.path().join(path)).unwrap()
+    }
+
+    /// Runs git, which has to succeed; returns what it printed, trimmed.
+    pub fn git(&self, arguments: &[&str]) -> String {
+        let output = Command::new("git")
+            .args(["-c", "user.name=Tester", "-c", "user.email=tester@example.com"])
+            .args(arguments)
+            .current_dir(self.path())
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .output()
+            .unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "git {arguments:?}: {error}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// One value from the run's database, by the query that a person types.
+    pub fn query<T: rusqlite::types::FromSql>(&self, query: &str) -> T {
+        let path = self.path().join(".code-agent/code_agent_tasks.db");
+        let connection = rusqlite::Connection::open(path).unwrap();
+        connection.query_row(query, [], |row| row.get(0)).unwrap()
+    }
+
+    /// Everything that must not differ when a call was refused: refs, status
+    /// and the folder's names.
+    pub fn fingerprint(&self) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(self.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        if self.path().join(".git").exists() {
+            names.push(self.git(&["for-each-ref"]));
+            names.push(self.git(&["status", "--porcelain"]));
+        }
+        names
+    }
+
+    /// The state that every run has to leave behind.
+    pub fn assert_sound(&self) {
+        self.git(&["fsck", "--strict", "--no-dangling"]);
+        let merges = self.git(&["rev-list", "--merges", "--count", "main"]);
+        assert_eq!(merges, "0", "the history is straight");
+        assert_eq!(self.query::<String>("PRAGMA integrity_check"), "ok");
+        let left: u32 =
+            self.query("SELECT count(*) FROM tasks WHERE status IN ('pending', 'in_progress')");
+        assert_eq!(left, 0, "no task is left open");
+        let checkouts = self.beside("cache").join("code-agent/checkouts");
+        assert!(is_empty(&checkouts), "no checkout is left behind");
+    }
+}
+
+fn is_empty(folder: &Path) -> bool {
+    fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none())
+}

@@ -1,0 +1,146 @@
+//! The project's own chores, run as `cargo xtask NAME`. This file reads the
+//! command line and nothing else; each chore has a file.
+//!
+//! - `plugins`: the wasm target ([`target`], and [`debian`] where rustup can't
+//!   fetch it), then the components ([`plugins`])
+//! - `test`: everything that has to hold before a change lands ([`check`])
+//! - `demo`: the real program on a small project ([`demo`])
+//! - `bench`: benchmarks ([`bench`])
+//!
+//! It needs cargo, git and the package registries, and none of the crates that
+//! it builds.
+
+use std::process::ExitCode;
+
+use lexopt::prelude::*;
+
+use command::{Failure, Result};
+use target::Choice;
+
+mod bench;
+mod check;
+mod command;
+mod debian;
+mod demo;
+mod plugins;
+mod target;
+
+const USAGE: &str = "\
+The project's own chores.
+
+Usage: cargo xtask <CHORE> [OPTIONS]
+
+Chores:
+  plugins        builds the components and puts each beside its source
+  test           checks the format, builds the components, lints and tests
+  demo           runs the program on a small project with a scripted model
+  bench [NAME]   runs a benchmark
+
+Options of plugins, test and demo:
+  --toolchain auto|rustup|debian
+                 where the wasm target comes from: rustup, or a compiler from
+                 Debian's packages, unpacked below target/. auto tries both.
+
+Options of demo, for a real model:
+  --model MODEL      e.g. openai:NAME; keys come from the environment
+  --api-base URL     where the model's server listens
+  --goal TEXT        what to do (default: the goal of the scripted demo)
+  --root-path DIR    the repository to work on (default: the demo's project)
+";
+
+enum Chore {
+    Help,
+    Plugins(Choice),
+    Test(Choice),
+    Demo(demo::Options),
+    Bench(Option<String>),
+}
+
+fn main() -> ExitCode {
+    let done = parse(lexopt::Parser::from_env()).and_then(|chore| match chore {
+        Chore::Help => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        Chore::Plugins(choice) => plugins::build(&command::top(), choice).map(drop),
+        Chore::Test(choice) => check::run(&command::top(), choice),
+        Chore::Demo(options) => demo::run(&command::top(), &options),
+        Chore::Bench(name) => bench::run(name.as_deref()),
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Failed(message)) => {
+            eprintln!("\nxtask: {message}");
+            ExitCode::from(1)
+        }
+        Err(Failure::Usage(message)) => {
+            eprintln!("xtask: {message}\n\n{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn parse(mut arguments: lexopt::Parser) -> Result<Chore> {
+    let mut words: Vec<String> = Vec::new();
+    let mut choice = None;
+    let mut demo = demo::Options::default();
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Short('h') | Long("help") => return Ok(Chore::Help),
+            Value(word) => words.push(word.string()?),
+            Long("toolchain") => choice = Some(arguments.value()?.parse_with(target::choice)?),
+            Long("model") => demo.model = Some(arguments.value()?.string()?),
+            Long("api-base") => demo.api_base = Some(arguments.value()?.string()?),
+            Long("goal") => demo.goal = Some(arguments.value()?.string()?),
+            Long("root-path") => demo.root_path = Some(arguments.value()?.into()),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    if words.first() != Some(&"demo") && demo != demo::Options::default() {
+        return Err(Failure::Usage("only `demo` runs a model: leave its options out".to_owned()));
+    }
+    match (words.as_slice(), choice) {
+        ([], None) => Ok(Chore::Help),
+        (["plugins"], choice) => Ok(Chore::Plugins(choice.unwrap_or_default())),
+        (["test"], choice) => Ok(Chore::Test(choice.unwrap_or_default())),
+        (["demo"], choice) => demo::Options { toolchain: choice.unwrap_or_default(), ..demo }
+            .checked()
+            .map(Chore::Demo),
+        (["bench"], None) => Ok(Chore::Bench(None)),
+        (["bench", name], None) => Ok(Chore::Bench(Some((*name).to_owned()))),
+        _ => Err(Failure::Usage(format!("there is no chore `{}` like that", words.join(" ")))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Chore> {
+        parse(lexopt::Parser::from_args(line.split_whitespace()))
+    }
+
+    #[test]
+    fn a_toolchain_can_be_chosen() {
+        assert!(matches!(parsed("plugins"), Ok(Chore::Plugins(Choice::Auto))));
+        assert!(matches!(parsed("test --toolchain debian"), Ok(Chore::Test(Choice::Debian))));
+        assert!(matches!(parsed("plugins --toolchain other"), Err(Failure::Usage(_))));
+    }
+
+    #[test]
+    fn a_goal_needs_a_model_that_can_reach_it() {
+        assert!(matches!(parsed("demo --goal anything"), Err(Failure::Usage(_))));
+        let Ok(Chore::Demo(options)) = parsed("demo --model openai:x --goal anything") else {
+            panic!("the demo takes a model and a goal");
+        };
+        assert_eq!(options.goal.as_deref(), Some("anything"));
+    }
+
+    #[test]
+    fn what_no_chore_takes_is_wrong_usage() {
+        for line in ["dance", "plugins twice", "test --model x", "bench a b", "test --quickly"] {
+            assert!(matches!(parsed(line), Err(Failure::Usage(_))), "{line}");
+        }
+    }
+}
