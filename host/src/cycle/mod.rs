@@ -3,6 +3,10 @@
 //! database and no network.
 
 mod planning;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod working;
 
 use std::future::Future;

@@ -134,14 +134,15 @@ fn deleting_what_another_edited_collides() {
 
 #[test]
 fn files_and_folders_take_each_others_places_or_collide() {
+    // No two of these are alike, or git would take one for the other, renamed.
     let run = run_on(&[("f", "file\n"), ("d/x", "x\n")]);
     run.land("l1", vec![removed("f"), written("f/inside", "i\n")]).unwrap();
-    run.land("l2", vec![removed("d/x"), written("d", "file\n")]).unwrap();
+    run.land("l2", vec![removed("d/x"), written("d", "was a folder\n")]).unwrap();
     let tree = run.sandbox.git(&["ls-tree", "-r", "--name-only", "refs/code-agent/runs/r1"]);
     assert_eq!(tree, "d\nf/inside");
     assert!(!conflict(run.land("l3", vec![written("f", "edited\n")])).0.is_empty());
     assert!(!conflict(run.land("l4", vec![written("d/y", "y\n")])).0.is_empty());
-    run.land("l5", vec![written("new", "file\n")]).unwrap();
+    run.land("l5", vec![written("new", "a new one\n")]).unwrap();
     assert!(!conflict(run.land("l6", vec![written("new/below", "b\n")])).0.is_empty());
     run.land("l7", vec![written("folder/below", "b\n")]).unwrap();
     assert!(!conflict(run.land("l8", vec![written("folder", "f\n")])).0.is_empty());

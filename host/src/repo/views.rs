@@ -226,7 +226,8 @@ mod tests {
 
     #[test]
     fn a_long_diff_is_cut_and_says_so() {
-        let checkout = checkout(&two_commits());
+        let sandbox = two_commits();
+        let checkout = checkout(&sandbox);
         fs::write(checkout.folder().path().join("new"), "é".repeat(LONGEST_DIFF)).unwrap();
         fs::write(checkout.folder().path().join("z"), "line\n".repeat(LONGEST_DIFF)).unwrap();
         let diff = checkout.diff("", None).unwrap();
