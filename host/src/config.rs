@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::cycle::Limits;
 use crate::lm::{ModelChoice, Secret};
@@ -16,7 +16,7 @@ const LONGEST_GOAL: usize = 256 * 1024;
 const MOST_WORKERS: u32 = 1000;
 
 /// The options of a run. Start from `Options::new`, then set what differs.
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Options {
     /// What the team shall reach.
@@ -128,6 +128,13 @@ impl Options {
             .ok_or_else(|| {
                 Error::failed("neither XDG_CACHE_HOME nor HOME is set; set one, for the checkouts")
             })
+    }
+
+    /// The options of a run that was started before, as they were kept.
+    pub fn from_json(text: &str) -> Result<Self> {
+        serde_json::from_str(text).map_err(|error| {
+            Error::failed(format!("the run's options can't be read ({error}); start a new run"))
+        })
     }
 
     /// The options as they are kept with the run: without secrets.

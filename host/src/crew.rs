@@ -3,19 +3,20 @@
 //! gets which checkout, model and rights; decides nothing about the cycle.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use crate::agent::{Agent, LandingDesk, LandingSetback};
+use crate::agent::{Agent, ClaimLanding, Slot};
 use crate::clock::Clock;
-use crate::cycle::{Crew, Setback};
+use crate::cycle::Crew;
 use crate::lm::Model;
 use crate::plugin::{CallFailure, Plugins};
-use crate::queue::Claim;
-use crate::queue::sqlite::RunStore;
+use crate::queue::{Claim, RunStore, Store};
 use crate::repo::path::CheckoutPath;
-use crate::repo::{BranchOutcome, Checkout, Checkouts, Lander, Repository};
-use crate::types::{Brief, CycleReport, Domain, DomainPlan, ProjectPlan, Report, Role, Verdict};
-use crate::{Error, Result};
+use crate::repo::{BranchOutcome, Checkouts, Lander, Repository};
+use crate::types::{
+    Brief, CycleReport, Domain, DomainPlan, ProjectPlan, Report, Role, Usage, Verdict,
+};
+use crate::{Error, Result, Setback};
 
 /// The checkout that all planners of a cycle read; nobody writes to it.
 const PLANNERS_SLOT: &str = "planners";
@@ -35,97 +36,113 @@ pub struct HostCrew {
     /// The repository that the run is about.
     pub repository: Repository,
     /// The run's checkouts.
-    pub checkouts: Checkouts,
+    pub checkouts: Arc<Checkouts>,
     /// Lands what workers hand in.
     pub lander: Arc<Lander>,
-    /// The run's store, for landings.
+    /// The run's store, for what calls cost.
     pub store: RunStore,
     /// Time and ids.
     pub clock: Clock,
     /// What the user asked for.
     pub goal: String,
     /// Checkouts in use, by slot.
-    pub slots: Mutex<HashMap<String, Arc<Checkout>>>,
+    pub slots: Mutex<HashMap<String, Arc<Slot>>>,
 }
 
 impl HostCrew {
-    /// The slot's checkout, holding exactly what `commit` holds.
-    async fn checkout_at(self: &Arc<Self>, slot: &str, commit: String) -> Result<Arc<Checkout>> {
-        let (crew, slot) = (self.clone(), slot.to_owned());
+    /// The slot, its checkout holding exactly what `commit` holds.
+    async fn slot_at(&self, name: &str, commit: &str) -> Result<Arc<Slot>> {
+        let slot = self.slot(name).await?;
+        let alone = slot.busy.clone().write_owned().await;
+        let (checkout, commit) = (slot.checkout.clone(), commit.to_owned());
         blocking("preparing a checkout", move || {
-            let checkout = crew.slot(&slot)?;
-            checkout.reset(&commit)?;
-            Ok(checkout)
+            let _alone = alone;
+            checkout.reset(&commit)
         })
-        .await
+        .await?;
+        Ok(slot)
     }
 
-    fn slot(&self, slot: &str) -> Result<Arc<Checkout>> {
-        if let Some(checkout) = self.known_slots().get(slot) {
-            return Ok(checkout.clone());
+    async fn slot(&self, name: &str) -> Result<Arc<Slot>> {
+        if let Some(slot) = self.known_slots().get(name) {
+            return Ok(slot.clone());
         }
-        let checkout = Arc::new(self.checkouts.open(slot)?);
-        self.known_slots().insert(slot.to_owned(), checkout.clone());
-        Ok(checkout)
+        let (checkouts, slot_name) = (self.checkouts.clone(), name.to_owned());
+        let checkout = blocking("making a checkout", move || checkouts.open(&slot_name)).await?;
+        let slot = Arc::new(Slot { checkout: Arc::new(checkout), busy: Arc::default() });
+        self.known_slots().insert(name.to_owned(), slot.clone());
+        Ok(slot)
     }
 
-    fn known_slots(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Checkout>>> {
+    fn known_slots(&self) -> MutexGuard<'_, HashMap<String, Arc<Slot>>> {
         // A panic elsewhere leaves the map itself whole.
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn tip(self: &Arc<Self>) -> Result<String> {
-        let crew = self.clone();
-        blocking("reading the run's ref", move || crew.repository.tip(crew.store.run())).await
     }
 
     fn agent(
         &self,
         name: &str,
         role: Role,
-        checkout: Arc<Checkout>,
-        desk: Option<LandingDesk>,
+        slot: Arc<Slot>,
+        landing: Option<ClaimLanding>,
     ) -> Arc<Agent> {
         Arc::new(Agent {
             name: name.to_owned(),
             role,
-            checkout,
+            slot,
             root: self.repository.root().clone(),
             model: self.model.clone(),
-            desk,
+            landing,
+            setback: OnceLock::new(),
+            usage: Mutex::default(),
         })
     }
 
-    fn planner(&self, name: &str, role: Role) -> Result<Arc<Agent>> {
-        Ok(self.agent(name, role, self.slot(PLANNERS_SLOT)?, None))
+    async fn planner(&self, name: &str, role: Role) -> Result<Arc<Agent>, Setback> {
+        let slot = self.slot(PLANNERS_SLOT).await.map_err(Setback::Stop)?;
+        Ok(self.agent(name, role, slot, None))
     }
 
-    /// A failed call is a failed attempt, unless the model's server said
-    /// something that only a person can mend.
-    fn setback(&self, failure: &CallFailure) -> Setback {
-        match self.model.broken() {
-            Some(error) => Setback::Stop(error),
-            None => Setback::Attempt(failure.to_string()),
-        }
-    }
-
-    fn desk(&self, claim: &Claim) -> LandingDesk {
-        LandingDesk {
+    fn landing(&self, claim: &Claim) -> ClaimLanding {
+        ClaimLanding {
             lander: self.lander.clone(),
-            store: self.store.clone(),
             claim: claim.clone(),
             clock: self.clock.clone(),
         }
     }
 
-    fn instructions(&self, commit: &str) -> Result<Option<String>> {
-        let mut folder = Some(self.repository.root().clone());
+    /// Ends an agent's call: what it cost is written down, and a failure
+    /// becomes a failed attempt, unless it is one that only a person can mend.
+    async fn ended<T>(
+        &self,
+        agent: &Agent,
+        cycle: u32,
+        subject: Option<&str>,
+        answer: Result<T, CallFailure>,
+    ) -> Result<T, Setback> {
+        let usage = agent.used();
+        if usage != Usage::default() {
+            let written = self.store.model_used(cycle, agent.role(), subject, usage).await;
+            written.map_err(Setback::Stop)?;
+        }
+        let failure = match (answer, agent.ended_by(), self.model.broken()) {
+            (_, Some(setback), _) => return Err(setback.clone()),
+            (Ok(answer), None, _) => return Ok(answer),
+            (Err(_), None, Some(error)) => return Err(Setback::Stop(error)),
+            (Err(failure), None, None) => failure,
+        };
+        Err(Setback::Attempt(failure.to_string()))
+    }
+
+    /// The repository's instructions to agents: the nearest to the root path.
+    fn instructions(repository: &Repository, commit: &str) -> Result<Option<String>> {
+        let mut folder = Some(repository.root().clone());
         while let Some(at) = folder {
             let path =
                 CheckoutPath::parse(&format!("{}/{INSTRUCTIONS_FILE}", at.as_path().display()))
                     .map_err(|error| Error::failed(error.to_string()))?;
-            if let Some(bytes) = self.repository.file_at(commit, &path, LONGEST_INSTRUCTIONS)? {
-                return Ok(Some(String::from_utf8_lossy(&bytes).into_owned()));
+            if let Some(bytes) = repository.file_at(commit, &path, LONGEST_INSTRUCTIONS + 1)? {
+                return Ok(Some(shown_instructions(&path, &bytes)));
             }
             folder = at.parent();
         }
@@ -133,34 +150,46 @@ impl HostCrew {
     }
 }
 
-/// The crew as the cycle holds it.
-#[derive(Clone)]
-pub struct SharedCrew(pub Arc<HostCrew>);
+fn shown_instructions(path: &CheckoutPath, bytes: &[u8]) -> String {
+    let shown = bytes.len().min(LONGEST_INSTRUCTIONS);
+    let mut text = String::from_utf8_lossy(&bytes[..shown]).into_owned();
+    if shown < bytes.len() {
+        text.push_str(&format!("\n[cut here: read {path} for the rest]"));
+    }
+    text
+}
 
-impl Crew for SharedCrew {
-    async fn start_cycle(&self) -> Result<String> {
-        let tip = self.0.tip().await?;
-        self.0.checkout_at(PLANNERS_SLOT, tip.clone()).await?;
-        Ok(tip)
+impl Crew for HostCrew {
+    async fn head(&self) -> Result<String> {
+        let (repository, run) = (self.repository.clone(), self.store.run().to_owned());
+        blocking("reading the run's ref", move || repository.tip(&run)).await
+    }
+
+    async fn prepare(&self, base: &str) -> Result<()> {
+        self.slot_at(PLANNERS_SLOT, base).await?;
+        Ok(())
     }
 
     async fn brief(&self, cycle: u32, max_cycles: u32) -> Result<Brief> {
-        let tip = self.0.tip().await?;
-        let crew = self.0.clone();
-        let instructions = blocking("reading AGENTS.md", move || crew.instructions(&tip)).await?;
+        let tip = self.head().await?;
+        let repository = self.repository.clone();
+        let instructions =
+            blocking("reading AGENTS.md", move || Self::instructions(&repository, &tip)).await?;
         Ok(Brief {
-            goal: self.0.goal.clone(),
+            goal: self.goal.clone(),
             cycle,
             max_cycles,
             instructions,
             guidance: Vec::new(),
-            root_path: self.0.repository.root().as_str().to_owned(),
+            root_path: self.repository.root().as_str().to_owned(),
         })
     }
 
     async fn plan(&self, planner: &str, brief: Brief) -> Result<ProjectPlan, Setback> {
-        let agent = self.0.planner(planner, Role::MainPlanner).map_err(Setback::Stop)?;
-        self.0.plugins.plan(agent, brief).await.map_err(|failure| self.0.setback(&failure))
+        let cycle = brief.cycle;
+        let agent = self.planner(planner, Role::MainPlanner).await?;
+        let plan = self.plugins.plan(agent.clone(), brief).await;
+        self.ended(&agent, cycle, Some(planner), plan).await
     }
 
     async fn plan_domain(
@@ -171,64 +200,55 @@ impl Crew for SharedCrew {
         domain: Domain,
         depth: u32,
     ) -> Result<DomainPlan, Setback> {
-        let agent = self.0.planner(planner, Role::SubPlanner).map_err(Setback::Stop)?;
-        let plan = self.0.plugins.plan_domain(agent, brief, overview, domain, depth).await;
-        plan.map_err(|failure| self.0.setback(&failure))
+        let cycle = brief.cycle;
+        let agent = self.planner(planner, Role::SubPlanner).await?;
+        let plan = self.plugins.plan_domain(agent.clone(), brief, overview, domain, depth).await;
+        self.ended(&agent, cycle, Some(planner), plan).await
     }
 
     async fn work(&self, claim: &Claim, brief: Brief) -> Result<Report, Setback> {
-        let crew = &self.0;
-        let tip = crew.tip().await.map_err(Setback::Stop)?;
-        let checkout = crew.checkout_at(&claim.slot, tip).await.map_err(Setback::Stop)?;
-        let agent = crew.agent(&claim.slot, Role::Worker, checkout.clone(), Some(crew.desk(claim)));
-        let report = crew
-            .plugins
-            .work(agent, brief, claim.task.clone())
-            .await
-            .map_err(|failure| crew.setback(&failure))?;
-        if !report.success {
-            return Ok(report);
+        let cycle = brief.cycle;
+        let tip = self.head().await.map_err(Setback::Stop)?;
+        let slot = self.slot_at(&claim.slot, &tip).await.map_err(Setback::Stop)?;
+        let landing = self.landing(claim);
+        let agent = self.agent(&claim.slot, Role::Worker, slot.clone(), Some(landing));
+        let report = self.plugins.work(agent.clone(), brief, claim.task.clone()).await;
+        let report = self.ended(&agent, cycle, Some(&claim.task.id), report).await?;
+        if report.success {
+            let message = commit_message(&claim.task.draft.title, &report);
+            self.landing(claim).land(&slot.checkout, &message, Some(&report)).await?;
         }
-        let message = commit_message(&claim.task.draft.title, &report);
-        match crew.desk(claim).land(&checkout, &message).await {
-            Ok(_) => Ok(report),
-            Err(LandingSetback::Conflict(why) | LandingSetback::Refused(why)) => {
-                Err(Setback::Attempt(why))
-            }
-            Err(LandingSetback::Broken(error)) => Err(Setback::Stop(error)),
-        }
+        Ok(report)
     }
 
     async fn review(&self, brief: Brief, report: CycleReport) -> Result<Verdict, Setback> {
-        let crew = &self.0;
-        let checkout =
-            crew.checkout_at(JUDGE_SLOT, report.head.clone()).await.map_err(Setback::Stop)?;
-        let agent = crew.agent("judge", Role::Judge, checkout, None);
-        crew.plugins.review(agent, brief, report).await.map_err(|failure| crew.setback(&failure))
+        let cycle = brief.cycle;
+        let slot = self.slot_at(JUDGE_SLOT, &report.head).await.map_err(Setback::Stop)?;
+        let agent = self.agent("judge", Role::Judge, slot, None);
+        let verdict = self.plugins.review(agent.clone(), brief, report).await;
+        self.ended(&agent, cycle, None, verdict).await
     }
 
-    async fn head(&self) -> Result<String> {
-        self.0.tip().await
-    }
-
-    async fn end_cycle(&self) -> Result<String> {
-        let crew = self.0.clone();
-        let outcome =
-            blocking("moving the branch", move || crew.repository.end_cycle(crew.store.run()))
-                .await?;
-        Ok(describe_branch(self.0.repository.branch(), &outcome))
+    async fn end_cycle(&self) -> Result<Option<String>> {
+        let (repository, run) = (self.repository.clone(), self.store.run().to_owned());
+        blocking("moving the branch", move || bring_in(&repository, &run)).await
     }
 }
 
-/// Says what became of the branch.
-pub fn describe_branch(branch: &str, outcome: &BranchOutcome) -> String {
-    match outcome {
-        BranchOutcome::Moved { to } => format!("the branch {branch} moved to {to}"),
-        BranchOutcome::AlreadyThere => format!("the branch {branch} holds everything that landed"),
-        BranchOutcome::LeftAlone { reason, command } => {
-            format!("the branch {branch} was left alone: {reason}. To bring the work in: {command}")
-        }
+/// Brings what has landed to the user's branch, if it is to move; returns a
+/// sentence where there is something to say.
+pub fn bring_in(repository: &Repository, run: &str) -> Result<Option<String>> {
+    if !repository.auto_commit() {
+        return Ok(None);
     }
+    let branch = repository.branch();
+    Ok(match repository.end_cycle(run)? {
+        BranchOutcome::Moved { to } => Some(format!("the branch {branch} moved to {to}")),
+        BranchOutcome::AlreadyThere => None,
+        BranchOutcome::LeftAlone { reason, command } => {
+            Some(format!("{reason}. To bring the work in: {command}"))
+        }
+    })
 }
 
 /// The title, then what the worker says of its work.
@@ -241,7 +261,8 @@ fn commit_message(title: &str, report: &Report) -> String {
     message
 }
 
-async fn blocking<T: Send + 'static>(
+/// Runs what blocks where it holds nobody up.
+pub(crate) async fn blocking<T: Send + 'static>(
     what: &str,
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {

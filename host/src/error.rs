@@ -24,5 +24,14 @@ impl Error {
     }
 }
 
+/// Why something that was asked of an agent did not come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Setback {
+    /// Another attempt may do better.
+    Attempt(String),
+    /// Only a person can help: the run stops.
+    Stop(Error),
+}
+
 /// A result whose error only a person can mend.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::types::{Decision, Role};
+use crate::types::{Decision, Role, Usage};
 
 /// One change of a run's state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,6 +21,13 @@ pub enum Event {
         /// The model's name, as the server calls it.
         model: String,
     },
+    /// A run goes on after an interruption or a crash.
+    RunResumed {
+        /// The commit that its work stands on.
+        tip: String,
+    },
+    /// A run was told to stop and waits for what is landing.
+    Stopping,
     /// A cycle began, fresh from this commit.
     CycleStarted {
         /// Counts from 1.
@@ -39,10 +46,23 @@ pub enum Event {
         /// The planner that asked for it.
         parent: Option<String>,
     },
+    /// A planner's or the judge's attempt came to nothing.
+    RoleFailed {
+        /// Its role.
+        role: Role,
+        /// Its domain's name, where it has one.
+        domain: Option<String>,
+        /// Counts from 1.
+        attempt: u32,
+        /// Why.
+        error: String,
+    },
     /// A planner returned its plan.
     PlannerFinished {
         /// Its id.
         planner: String,
+        /// Its domain's name; the main planner has none.
+        domain: Option<String>,
         /// How many tasks it made.
         tasks: u32,
         /// How many sub-planners it asked for.
@@ -69,6 +89,14 @@ pub enum Event {
         attempt: u32,
         /// The worker's slot.
         slot: String,
+    },
+    /// A task was in progress when its host ended: it is pending again, and
+    /// the attempt does not count.
+    TaskReturned {
+        /// The task's id.
+        task: String,
+        /// The task's title.
+        title: String,
     },
     /// An attempt came to nothing.
     AttemptFailed {
@@ -109,6 +137,15 @@ pub enum Event {
         title: String,
         /// The last attempt's error.
         error: String,
+    },
+    /// A role's call has ended; this is what it asked of the model.
+    ModelUsed {
+        /// The role.
+        role: Role,
+        /// The planner or task that it was about; none for the judge.
+        subject: Option<String>,
+        /// The tokens.
+        usage: Usage,
     },
     /// A cycle was judged.
     CycleEnded {

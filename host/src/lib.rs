@@ -54,6 +54,7 @@ pub mod agent;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod crash;
 pub mod crew;
 pub mod cycle;
 pub mod error;
@@ -68,11 +69,20 @@ pub mod types;
 
 pub use config::Options;
 pub use cycle::CycleResult;
-pub use error::{Error, Result};
+pub use error::{Error, Result, Setback};
+
+/// The folder below the root path that holds the program's own files.
+pub const OWN_FOLDER: &str = ".code-agent";
 
 /// Runs the whole hierarchy on a repository and returns what became of each
 /// cycle. That the goal is met says the last one's `goal_met`.
 pub async fn hierarchical_code_agent(options: Options) -> Result<Vec<CycleResult>> {
     let run = run::Run::prepare(options, clock::Clock::system()).await?;
-    Ok(run.go().await?.cycles)
+    // Nobody wishes to stop: the sender lives as long as the run.
+    let (_wish, stop) = tokio::sync::watch::channel(false);
+    let result = run.go(stop).await?;
+    match result.error {
+        Some(error) => Err(error),
+        None => Ok(result.cycles),
+    }
 }

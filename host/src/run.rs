@@ -1,5 +1,6 @@
 //! A whole run: checks what it was asked for, puts store, repository, model
-//! and plugins together, lets the cycles go and writes down how it ended.
+//! and plugins together, lets the cycles go, winds down in order and writes
+//! down how it ended.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -7,18 +8,16 @@ use std::sync::{Arc, Mutex};
 
 use crate::clock::Clock;
 use crate::config::Options;
-use crate::crew::{HostCrew, SharedCrew, describe_branch};
-use crate::cycle::{CycleResult, run_cycles};
+use crate::crew::{HostCrew, blocking, bring_in};
+use crate::cycle::{CycleResult, Ended, Stop, run_cycles};
 use crate::events::{Event, Outcome};
 use crate::lm::{Model, ModelChoice, ModelSettings};
 use crate::plugin::Plugins;
-use crate::queue::sqlite::{Database, RunStore};
-use crate::queue::{LandingRow, NewRun, Store};
-use crate::repo::{Checkouts, Lander, LandingRecord, Repository};
-use crate::{Error, Result};
+use crate::queue::{Database, NewRun, RunStore, Store};
+use crate::repo::lock::HostLock;
+use crate::repo::{BranchOutcome, Checkouts, Lander, Repository};
+use crate::{Error, OWN_FOLDER, Result};
 
-/// The folder below the root path that holds the program's own files.
-pub const OWN_FOLDER: &str = ".code-agent";
 /// The database's file in it.
 pub const DATABASE_FILE: &str = "code_agent_tasks.db";
 
@@ -28,8 +27,11 @@ pub struct Run {
     clock: Clock,
     store: RunStore,
     repository: Repository,
+    checkouts: Checkouts,
     model: Model,
     plugins: Plugins,
+    /// Keeps other hosts away until the run has ended.
+    lock: HostLock,
 }
 
 /// How a run ended.
@@ -37,39 +39,54 @@ pub struct Run {
 pub struct RunResult {
     /// How.
     pub outcome: Outcome,
-    /// Its cycles.
+    /// The cycles that were judged.
     pub cycles: Vec<CycleResult>,
+    /// What only a person can mend, where it failed.
+    pub error: Option<Error>,
 }
 
 impl Run {
     /// Checks everything that can be wrong with what was asked for, and only
-    /// then makes the run's row and its ref.
+    /// then makes the run's ref and its row.
     pub async fn prepare(options: Options, clock: Clock) -> Result<Self> {
         options.check()?;
+        let id = clock.id();
         let repository =
             Repository::open(&options.root_path, &options.branch, options.auto_commit)?;
-        let plugins =
-            Plugins::load(&options.plugins_folder()?, &options.cache_folder()?.join("compiled"))?;
-        let model = Model::connect(ModelSettings {
-            api_base: options.api_base.clone(),
-            api_key: options.api_key.clone(),
-            max_retries: options.max_retries,
-            ..ModelSettings::new(ModelChoice::parse(&options.lm)?)
-        })
-        .await?;
-        let database = Database::open(&database_path(&options)?)?;
-        let id = clock.id();
-        let base = repository.begin(&id)?;
+        let lock = repository.take(&id)?;
+        let (plugins, model) = load(&options).await?;
+        let path = database_path(&options);
+        refuse_foreign_folder(&options, &repository)?;
+        let checkouts = Checkouts::new(repository.clone(), &id, &options.cache_folder()?)?;
+        make_own_folder(&options)?;
+        let database = Database::open(&path)?;
         let row = NewRun {
             goal: options.goal.clone(),
             branch: options.branch.clone(),
             root_path: options.root_path.display().to_string(),
-            base,
+            base: repository.begin(&id)?,
             model: model.name().to_owned(),
             options: options.to_json()?,
         };
         let store = database.start_run(&id, row, clock.clone()).await?;
-        Ok(Self { options, clock, store, repository, model, plugins })
+        Ok(Self { options, clock, store, repository, checkouts, model, plugins, lock })
+    }
+
+    /// Goes on with a run that was started before: puts right what its host
+    /// left half done, and brings the rows in line with what landed.
+    pub async fn resume(id: &str, options: Options, clock: Clock) -> Result<Self> {
+        options.check()?;
+        let repository =
+            Repository::find(&options.root_path, &options.branch, options.auto_commit)?;
+        let lock = repository.take(id)?;
+        let (plugins, model) = load(&options).await?;
+        repository.recover(id)?;
+        repository.check()?;
+        let checkouts = Checkouts::new(repository.clone(), id, &options.cache_folder()?)?;
+        let store = Database::open(&database_path(&options))?.run(id, clock.clone());
+        settle(&store, &repository).await?;
+        store.resumed(repository.tip(id)?).await?;
+        Ok(Self { options, clock, store, repository, checkouts, model, plugins, lock })
     }
 
     /// The run's store, for whoever wants to follow it.
@@ -77,51 +94,51 @@ impl Run {
         &self.store
     }
 
-    /// Lets the cycles go, and writes down how the run ended.
-    pub async fn go(self) -> Result<RunResult> {
-        let store = self.store.clone();
-        let ended = self.run().await;
-        let (outcome, message) = match &ended {
-            Ok(result) => (result.outcome, None),
-            Err(error) => (Outcome::Failed, Some(error.to_string())),
-        };
-        match (ended, store.end_run(outcome, message).await) {
-            (Ok(result), Ok(())) => Ok(result),
-            (Ok(_), Err(error)) | (Err(error), Ok(())) => Err(error),
-            (Err(error), Err(unrecorded)) => {
-                tracing::error!("the run's end could not be written down: {unrecorded}");
-                Err(error)
-            }
-        }
-    }
-
-    async fn run(self) -> Result<RunResult> {
+    /// Lets the cycles go until they end or `stop` says so, winds down and
+    /// writes down how the run ended. An error means that not even that could
+    /// be written down.
+    pub async fn go(self, mut stop: Stop) -> Result<RunResult> {
         self.warn_of_untracked_files().await?;
-        let Self { options, clock, store, repository, model, plugins } = self;
-        let recorder = store.clone();
-        let lander =
-            Lander::start(&repository, store.run(), move |records: &[LandingRecord]| {
-                recorder.record_landings(records.iter().map(landing_row).collect())
-            })?;
-        let checkouts = Checkouts::new(repository.clone(), store.run(), &options.cache_folder()?)?;
-        let crew = SharedCrew(Arc::new(HostCrew {
+        let Self { options, clock, store, repository, checkouts, model, plugins, lock } = self;
+        let lander = Arc::new(Lander::start(&repository, store.run(), store.clone())?);
+        let crew = Arc::new(HostCrew {
             plugins,
             model,
             repository: repository.clone(),
-            checkouts,
-            lander: Arc::new(lander),
+            checkouts: Arc::new(checkouts),
+            lander: lander.clone(),
             store: store.clone(),
             clock,
             goal: options.goal.clone(),
             slots: Mutex::new(HashMap::new()),
-        }));
-        let cycles = run_cycles(&store, &Arc::new(crew), options.limits()).await?;
-        if !options.auto_commit {
-            let outcome = repository.leave_uncommitted(store.run())?;
-            let message = describe_branch(repository.branch(), &outcome);
-            store.record("host", Event::Branch { message }).await?;
+        });
+        let (cycles, ended) = {
+            let cycles = run_cycles(&store, &crew, options.limits(), stop.clone());
+            tokio::pin!(cycles);
+            tokio::select! {
+                ended = &mut cycles => ended,
+                Ok(_) = stop.wait_for(|wish| *wish) => {
+                    // A database that fails now fails the wind-down too, which says so.
+                    if let Err(error) = store.record("host", Event::Stopping).await {
+                        tracing::error!("{error}");
+                    }
+                    cycles.await
+                }
+            }
+        };
+        let wound_down = wind_down(&store, &repository, lander, crew, &ended).await;
+        let result = result(cycles, ended, wound_down.err());
+        let message = result.error.as_ref().map(ToString::to_string);
+        let written = store.end_run(result.outcome, message).await;
+        drop(lock);
+        match (written, &result.error) {
+            (Ok(()), _) => Ok(result),
+            (Err(unwritten), Some(error)) => {
+                tracing::error!("the run's end could not be written down: {unwritten}");
+                Err(error.clone())
+            }
+            (Err(unwritten), None) => Err(unwritten),
         }
-        Ok(RunResult { outcome: outcome(&cycles), cycles })
     }
 
     async fn warn_of_untracked_files(&self) -> Result<()> {
@@ -137,7 +154,95 @@ impl Run {
     }
 }
 
-fn outcome(cycles: &[CycleResult]) -> Outcome {
+async fn load(options: &Options) -> Result<(Plugins, Model)> {
+    let compiled = options.cache_folder()?.join("compiled");
+    let plugins = Plugins::load(&options.plugins_folder()?, &compiled)?;
+    let model = Model::connect(ModelSettings {
+        api_base: options.api_base.clone(),
+        api_key: options.api_key.clone(),
+        max_retries: options.max_retries,
+        ..ModelSettings::new(ModelChoice::parse(&options.lm)?)
+    })
+    .await?;
+    Ok((plugins, model))
+}
+
+/// Waits for what is landing, then brings rows, branch and working tree in
+/// line with what has landed. Agents have ended before.
+async fn wind_down(
+    store: &RunStore,
+    repository: &Repository,
+    lander: Arc<Lander>,
+    crew: Arc<HostCrew>,
+    ended: &Ended,
+) -> Result<()> {
+    blocking("the end of landing", move || {
+        lander.close();
+        // The checkouts go with the crew.
+        drop(crew);
+        Ok(())
+    })
+    .await?;
+    settle(store, repository).await?;
+    let finished = *ended == Ended::Judged;
+    let (at, run) = (repository.clone(), store.run().to_owned());
+    let message = blocking("moving the branch", move || {
+        if at.auto_commit() { bring_in(&at, &run) } else { leave(&at, &run, finished).map(Some) }
+    })
+    .await?;
+    match message {
+        Some(message) => store.record("host", Event::Branch { message }).await,
+        None => Ok(()),
+    }
+}
+
+/// Without commits on the branch, the working tree gets the work at the very
+/// end: an earlier change would make it dirty for the run that goes on.
+fn leave(repository: &Repository, run: &str, finished: bool) -> Result<String> {
+    if !finished {
+        return Ok(format!(
+            "what has landed is in refs/code-agent/runs/{run}; resume the run to go on"
+        ));
+    }
+    Ok(match repository.leave_uncommitted(run)? {
+        BranchOutcome::Moved { to } => {
+            format!("the working tree has the changes of {to}, uncommitted; no branch moved")
+        }
+        BranchOutcome::AlreadyThere => "nothing has changed".into(),
+        BranchOutcome::LeftAlone { reason, command } => {
+            format!("{reason}. To bring the work in: {command}")
+        }
+    })
+}
+
+/// Brings the rows in line with the run's ref: which landings it contains,
+/// and that nobody is at work.
+async fn settle(store: &RunStore, repository: &Repository) -> Result<()> {
+    let unconfirmed = store.unconfirmed_landings().await?;
+    let (repository, run) = (repository.clone(), store.run().to_owned());
+    let landed = blocking("looking for landings", move || {
+        let mut landed = Vec::new();
+        for (landing, commit) in unconfirmed {
+            if repository.contains(&run, &commit)? {
+                landed.push(landing);
+            }
+        }
+        Ok(landed)
+    })
+    .await?;
+    store.settle(landed).await
+}
+
+fn result(cycles: Vec<CycleResult>, ended: Ended, wind_down: Option<Error>) -> RunResult {
+    let (outcome, error) = match (ended, wind_down) {
+        (Ended::Failed(error), _) | (_, Some(error)) => (Outcome::Failed, Some(error)),
+        (Ended::Stopped, None) => (Outcome::Interrupted, None),
+        (Ended::Judged, None) => (judged(&cycles), None),
+    };
+    RunResult { outcome, cycles, error }
+}
+
+fn judged(cycles: &[CycleResult]) -> Outcome {
     match cycles.last() {
         Some(last) if !last.continue_next_cycle && last.goal_met => Outcome::GoalMet,
         Some(last) if !last.continue_next_cycle => Outcome::GivenUp,
@@ -145,30 +250,45 @@ fn outcome(cycles: &[CycleResult]) -> Outcome {
     }
 }
 
-fn landing_row(record: &LandingRecord) -> LandingRow {
-    LandingRow {
-        landing: record.landing_id.clone(),
-        task: record.task_id.clone(),
-        commit: record.commit.clone(),
-        parent: record.parent.clone(),
+/// Where the database of these options lies.
+pub fn database_path(options: &Options) -> PathBuf {
+    database_below(&options.root_path, options.database.as_deref())
+}
+
+/// The named database, or the one below the root path.
+pub fn database_below(root_path: &Path, named: Option<&Path>) -> PathBuf {
+    match named {
+        Some(path) => path.to_owned(),
+        None => root_path.join(OWN_FOLDER).join(DATABASE_FILE),
     }
 }
 
-/// Where the database lies; makes our own folder where it goes there.
-fn database_path(options: &Options) -> Result<PathBuf> {
-    if let Some(path) = &options.database {
-        return Ok(path.clone());
+/// A repository must not make the host write somewhere else, or read a
+/// database that came with it.
+fn refuse_foreign_folder(options: &Options, repository: &Repository) -> Result<()> {
+    let folder = options.root_path.join(OWN_FOLDER);
+    let own =
+        repository.root().join(OWN_FOLDER).map_err(|error| Error::failed(error.to_string()))?;
+    let tracked = repository.tracks(&own)?;
+    if folder.is_symlink() || tracked {
+        return Err(Error::usage(format!(
+            "{} belongs to the repository ({}); the program keeps its own files under that name, so remove it there",
+            folder.display(),
+            if tracked { "git tracks it" } else { "it is a link" }
+        )));
+    }
+    Ok(())
+}
+
+/// Makes the program's folder, unless the database goes elsewhere. It ignores
+/// itself, so that it never shows up as a change.
+fn make_own_folder(options: &Options) -> Result<()> {
+    if options.database.is_some() {
+        return Ok(());
     }
     let folder = options.root_path.join(OWN_FOLDER);
-    make_own_folder(&folder).map_err(|error| {
-        Error::failed(format!("can't make the folder {}: {error}", folder.display()))
-    })?;
-    Ok(folder.join(DATABASE_FILE))
-}
-
-/// The folder ignores itself, so that it never shows up as a change.
-fn make_own_folder(folder: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(folder)?;
     let ignore = folder.join(".gitignore");
-    if ignore.exists() { Ok(()) } else { std::fs::write(ignore, "*\n") }
+    let made = std::fs::create_dir_all(&folder)
+        .and_then(|()| if ignore.exists() { Ok(()) } else { std::fs::write(&ignore, "*\n") });
+    made.map_err(|error| Error::failed(format!("can't make {}: {error}", folder.display())))
 }

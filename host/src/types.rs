@@ -158,7 +158,7 @@ pub struct DomainPlan {
 }
 
 /// What a worker returns.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// False: what is in the checkout does not land.
     pub success: bool,

@@ -23,15 +23,9 @@ pub fn run(top: &Path, choice: Choice) -> Result<()> {
         lint(cargo(top, "clippy").arg("--all-targets"))
     })?;
     step("lints of the components", || lint_components(&components, &toolchain))?;
-    step("tests of the SDK", || {
+    step("tests of the components", || {
         let mut test = cargo(&components, "test");
-        command::run(test.args([
-            "--package",
-            "code-agent-sdk",
-            "--locked",
-            "--target",
-            &target::host()?,
-        ]))
+        command::run(test.args(["--workspace", "--locked", "--target", &target::host()?]))
     })?;
     step("tests of the host", || command::run(cargo(top, "test").args(["--workspace", "--locked"])))
 }

@@ -2,20 +2,23 @@
 //! the model and the landing desk that it works with. Owns no decisions: roles
 //! are components, tools are `tools/`, landing is `repo/`.
 
-mod desk;
+mod landing;
 mod rights;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-pub use desk::{LandingDesk, LandingSetback};
+use tokio::sync::RwLock;
+
+pub use landing::ClaimLanding;
 pub use rights::{Grant, Rights};
 
+use crate::Setback;
 use crate::lm::Model;
 use crate::repo::folder::Folder;
 use crate::repo::path::CheckoutPath;
 use crate::repo::{Checkout, Landed};
 use crate::tools::place::WriteArea;
-use crate::types::{CallError, Role};
+use crate::types::{CallError, Role, Usage};
 
 /// What an agent works with during one call.
 pub struct Agent {
@@ -24,13 +27,26 @@ pub struct Agent {
     /// Which part it plays.
     pub role: Role,
     /// Its own checkout, or one that it shares with other readers.
-    pub checkout: Arc<Checkout>,
+    pub slot: Arc<Slot>,
     /// The folder that the run is about.
     pub root: CheckoutPath,
     /// Whom it asks.
     pub model: Model,
     /// Where a worker's changes land; others have none.
-    pub desk: Option<LandingDesk>,
+    pub landing: Option<ClaimLanding>,
+    /// What ended the attempt while the component was still at work.
+    pub setback: OnceLock<Setback>,
+    /// What the agent has asked of the model so far.
+    pub usage: Mutex<Usage>,
+}
+
+/// A checkout and who is busy in it.
+pub struct Slot {
+    /// The checkout.
+    pub checkout: Arc<Checkout>,
+    /// Tools hold it for reading, a reset for writing: a tool of an attempt
+    /// that was dropped must not write into the next one's files.
+    pub busy: Arc<RwLock<()>>,
 }
 
 impl Agent {
@@ -54,13 +70,37 @@ impl Agent {
         &self.model
     }
 
+    /// What ended the attempt, if something has: the component is not to go on.
+    pub fn ended_by(&self) -> Option<&Setback> {
+        self.setback.get()
+    }
+
+    /// Counts what a request asked of the model.
+    pub fn count(&self, usage: Usage) {
+        let mut sum = self.usage.lock().unwrap_or_else(PoisonError::into_inner);
+        sum.input_tokens = sum.input_tokens.saturating_add(usage.input_tokens);
+        sum.cached_input_tokens = sum.cached_input_tokens.saturating_add(usage.cached_input_tokens);
+        sum.output_tokens = sum.output_tokens.saturating_add(usage.output_tokens);
+    }
+
+    /// What the agent has asked of the model so far.
+    pub fn used(&self) -> Usage {
+        *self.usage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Runs blocking work on the checkout where it holds nobody up.
     pub async fn in_checkout<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Checkout) -> Result<T, CallError> + Send + 'static,
     ) -> Result<T, CallError> {
-        let checkout = self.checkout.clone();
-        match tokio::task::spawn_blocking(move || work(&checkout)).await {
+        let checkout = self.slot.checkout.clone();
+        let busy = self.slot.busy.clone().read_owned().await;
+        let work = move || {
+            let outcome = work(&checkout);
+            drop(busy);
+            outcome
+        };
+        match tokio::task::spawn_blocking(work).await {
             Ok(outcome) => outcome,
             Err(error) => {
                 tracing::error!(agent = self.name, "a tool broke off: {error}");
@@ -88,19 +128,34 @@ impl Agent {
         self.in_folder(move |folder| work(WriteArea { folder, root: &root })).await
     }
 
-    /// Lands what is in the checkout now; returns the commit.
+    /// Lands what is in the checkout now; returns the commit. A conflict ends
+    /// the attempt, for the checkout can't be brought up to date under the
+    /// component's feet.
     pub async fn commit_and_land(&self, message: &str) -> Result<String, CallError> {
-        let Some(desk) = &self.desk else {
+        let Some(landing) = &self.landing else {
             return Err(CallError::Denied(format!("the role {} lands nothing", self.role)));
         };
-        match desk.land(&self.checkout, message).await {
-            Ok(Some(Landed { commit, .. })) => Ok(commit),
+        match landing.land(&self.slot.checkout, message, None).await {
+            Ok(Some(Landed { commit, .. })) => {
+                let tip = commit.clone();
+                self.in_checkout(move |checkout| {
+                    checkout.reset(&tip).map_err(|error| CallError::Unavailable(error.to_string()))
+                })
+                .await?;
+                Ok(commit)
+            }
             Ok(None) => {
                 Err(CallError::Invalid("there is nothing to commit: no file has changed".into()))
             }
-            Err(LandingSetback::Conflict(why)) => Err(CallError::Conflict(why)),
-            Err(LandingSetback::Refused(why)) => Err(CallError::Invalid(why)),
-            Err(LandingSetback::Broken(error)) => Err(CallError::Unavailable(error.to_string())),
+            Err(setback) => {
+                let why = match &setback {
+                    Setback::Attempt(why) => why.clone(),
+                    Setback::Stop(error) => error.to_string(),
+                };
+                // The first one counts; there is none after it.
+                let _ = self.setback.set(setback);
+                Err(CallError::Conflict(format!("{why}. This attempt ends here")))
+            }
         }
     }
 }

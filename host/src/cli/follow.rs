@@ -9,8 +9,7 @@ use tokio::sync::watch;
 
 use super::progress;
 use crate::events::Recorded;
-use crate::queue::read::Reader;
-use crate::queue::sqlite::Database;
+use crate::queue::{Database, Reader};
 use crate::{Error, Result};
 
 pub(super) struct Follower {

@@ -3,15 +3,17 @@
 
 mod follow;
 mod progress;
+mod resume;
 mod run;
 mod summary;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
-use crate::Error;
+use crate::{Error, Result};
 
 /// Lets a team of coding agents work on a git repository until its goal is
 /// reached.
@@ -25,19 +27,37 @@ struct CommandLine {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 the judge said that the goal is met, 1 the run failed or the judge gave up, \
-2 wrong usage, 3 the cycles are used up, 130 interrupted.";
+2 wrong usage, 3 the cycles are used up, 130 interrupted. All but 0 and 2 can be resumed.";
 
 #[derive(Subcommand)]
 enum Command {
     /// Start a run (the default).
     Run(run::RunArguments),
+    /// Go on with a run that was interrupted, crashed or failed.
+    Resume(resume::ResumeArguments),
+}
+
+impl Command {
+    fn log(&self) -> &LogArguments {
+        match self {
+            Self::Run(arguments) => &arguments.log,
+            Self::Resume(arguments) => &arguments.log,
+        }
+    }
+
+    async fn call(self) -> Result<ExitCode> {
+        match self {
+            Self::Run(arguments) => run::run(arguments).await,
+            Self::Resume(arguments) => resume::resume(arguments).await,
+        }
+    }
 }
 
 /// How the program speaks of itself on stderr.
 #[derive(Args, Clone)]
 struct LogArguments {
     /// How much to log on stderr: error, warn, info, debug or trace.
-    #[arg(long, value_name = "LEVEL", default_value = "warn")]
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
     log_level: tracing::Level,
     /// How log lines look.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
@@ -53,25 +73,23 @@ enum LogFormat {
 /// Runs the program.
 pub fn main() -> ExitCode {
     let command_line = CommandLine::parse();
-    let arguments = match command_line.command {
-        Some(Command::Run(arguments)) => arguments,
-        None => command_line.run,
-    };
-    start_logging(&arguments.log);
+    let command = command_line.command.unwrap_or(Command::Run(command_line.run));
+    start_logging(command.log());
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             return fail(&Error::failed(format!("can't start the async runtime: {error}")));
         }
     };
-    match runtime.block_on(run::run(arguments)) {
+    match runtime.block_on(command.call()) {
         Ok(code) => code,
         Err(error) => fail(&error),
     }
 }
 
 fn fail(error: &Error) -> ExitCode {
-    eprintln!("code-agent: {error}");
+    // Where nobody reads stderr any more, the exit code has to do.
+    let _ = writeln!(io::stderr(), "code-agent: {error}");
     ExitCode::from(match error {
         Error::Usage(_) => 2,
         Error::Failed(_) => 1,

@@ -15,16 +15,28 @@ pub(super) fn line(recorded: &Recorded) -> Option<String> {
         Event::RunStarted { branch, base, model, .. } => {
             format!("run {} started on {branch} at {} with {model}", recorded.run, short(base))
         }
+        Event::RunResumed { tip } => format!("run {} goes on from {}", recorded.run, short(tip)),
+        Event::Stopping => "stopping: waiting for what is landing; once more stops at once".into(),
+        Event::TaskReturned { title, .. } => format!("pending again: {title}"),
+        Event::ModelUsed { .. } => return None,
         Event::CycleStarted { cycle, base } => format!("cycle {cycle} starts from {}", short(base)),
         Event::PlannerStarted { role: Role::MainPlanner, .. } => "the main planner explores".into(),
         Event::PlannerStarted { domain, .. } => format!("sub-planner: {}", name(domain.as_deref())),
-        Event::PlannerFinished { tasks, sub_planners, left_out, .. } => {
+        Event::RoleFailed { role, domain, attempt, error } => {
+            format!(
+                "ATTEMPT {attempt} FAILED: {role} ({}): {}",
+                name(domain.as_deref()),
+                clip(error)
+            )
+        }
+        Event::PlannerFinished { domain, tasks, sub_planners, left_out, .. } => {
             let left_out = if *left_out > 0 {
                 format!(" ({left_out} left out: more than the caps allow)")
             } else {
                 String::new()
             };
-            format!("planned: {tasks} tasks, {sub_planners} sub-planners{left_out}")
+            let name = name(domain.as_deref());
+            format!("planned {name}: {tasks} tasks, {sub_planners} sub-planners{left_out}")
         }
         Event::PlannerFailed { domain, error, .. } => {
             format!("PLANNER FAILED: {}: {}", name(domain.as_deref()), clip(error))

@@ -1,19 +1,24 @@
 //! `code-agent run`: one run from start to end.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 use super::LogArguments;
 use super::follow::Follower;
 use super::summary;
 use crate::clock::Clock;
+use crate::cycle::Stop;
 use crate::events::Outcome;
 use crate::lm::{ModelChoice, Provider, Secret};
-use crate::queue::Store;
 use crate::run::Run;
 use crate::{Error, Options, Result};
+
+/// The exit code of a run that a person stopped.
+const INTERRUPTED: u8 = 130;
 
 #[derive(Args, Clone)]
 pub(super) struct RunArguments {
@@ -59,29 +64,51 @@ pub(super) struct RunArguments {
 
 pub(super) async fn run(arguments: RunArguments) -> Result<ExitCode> {
     let json = arguments.json;
-    let run = Run::prepare(options(arguments)?, Clock::system()).await?;
+    drive(Run::prepare(options(arguments)?, Clock::system()).await?, json).await
+}
+
+/// Lets a run go, shows what happens and turns its end into an exit code.
+pub(super) async fn drive(run: Run, json: bool) -> Result<ExitCode> {
     let store = run.store().clone();
     let follower = Follower::start(store.database(), store.run(), json)?;
-    let result = tokio::select! {
-        result = run.go() => result.map(Some),
-        interrupted = tokio::signal::ctrl_c() => match interrupted {
-            Ok(()) => store.end_run(Outcome::Interrupted, None).await.map(|()| None),
-            Err(error) => Err(Error::failed(format!("can't listen for Ctrl-C: {error}"))),
-        },
-    };
+    let stop = listen_for_signals()?;
+    let ended = run.go(stop).await;
     follower.finish().await;
-    let Some(result) = result? else {
-        return Ok(ExitCode::from(130));
-    };
-    if !json {
-        summary::print(&store, &result)?;
+    let result = ended?;
+    if !json && let Err(error) = summary::print(&store, &result) {
+        // A reader that has seen enough does not change how the run ended.
+        tracing::warn!("{error}");
+    }
+    if let Some(error) = result.error {
+        return Err(error);
     }
     Ok(ExitCode::from(match result.outcome {
         Outcome::GoalMet => 0,
         Outcome::GivenUp | Outcome::Failed => 1,
         Outcome::CyclesUsedUp => 3,
-        Outcome::Interrupted => 130,
+        Outcome::Interrupted => INTERRUPTED,
     }))
+}
+
+/// The first Ctrl-C or SIGTERM lets the run wind down; the next one ends the
+/// program where it stands, which a resume can deal with.
+fn listen_for_signals() -> Result<Stop> {
+    let cannot = |error| Error::failed(format!("can't listen for signals: {error}"));
+    let mut interrupts = signal(SignalKind::interrupt()).map_err(cannot)?;
+    let mut terminations = signal(SignalKind::terminate()).map_err(cannot)?;
+    let (wish, stop) = watch::channel(false);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = interrupts.recv() => {}
+                _ = terminations.recv() => {}
+            }
+            if wish.send_replace(true) {
+                std::process::exit(INTERRUPTED.into());
+            }
+        }
+    });
+    Ok(stop)
 }
 
 fn options(arguments: RunArguments) -> Result<Options> {
@@ -93,29 +120,38 @@ fn options(arguments: RunArguments) -> Result<Options> {
             ));
         }
     };
-    let root_path = arguments.root_path.canonicalize().map_err(|error| {
-        Error::usage(format!(
-            "the root path {} can't be opened: {error}",
-            arguments.root_path.display()
-        ))
-    })?;
-    let mut options = Options::new(goal, root_path);
+    let mut options = Options::new(goal, absolute(&arguments.root_path)?);
     options.branch = arguments.branch;
     options.lm = arguments.model;
-    // OpenAI's variables are for OpenAI's wire as the user named it: a local
-    // server must not get a key that was not meant for it.
-    let is_openai = ModelChoice::parse(&options.lm)?.provider == Provider::OpenAi;
-    let variable =
-        |name: &str| std::env::var(name).ok().filter(|value| is_openai && !value.is_empty());
-    options.api_base = arguments.api_base.or_else(|| variable("OPENAI_BASE_URL"));
-    options.api_key = variable("OPENAI_API_KEY").as_deref().and_then(Secret::new);
+    options.api_base = arguments.api_base;
     options.max_cycles = arguments.max_cycles;
     options.max_workers = arguments.max_workers;
     options.auto_commit = !arguments.no_auto_commit;
     options.plugins = arguments.plugins;
     options.database = arguments.database;
     options.max_retries = arguments.max_retries;
+    read_environment(&mut options)?;
     Ok(options)
+}
+
+/// Takes address and key from the environment. A provider's variables are for
+/// that provider alone: a local server must not get a key that was not meant
+/// for it.
+pub(super) fn read_environment(options: &mut Options) -> Result<()> {
+    let provider = ModelChoice::parse(&options.lm)?.provider;
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    if provider == Provider::OpenAi && options.api_base.is_none() {
+        options.api_base = variable("OPENAI_BASE_URL");
+    }
+    options.api_key = variable(provider.key_variable()).as_deref().and_then(Secret::new);
+    Ok(())
+}
+
+/// The root path as it goes into the run's row, where it has to be absolute.
+pub(super) fn absolute(root_path: &Path) -> Result<PathBuf> {
+    root_path.canonicalize().map_err(|error| {
+        Error::usage(format!("the root path {} can't be opened: {error}", root_path.display()))
+    })
 }
 
 fn read_goal(goal: String) -> Result<String> {

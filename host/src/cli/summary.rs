@@ -3,8 +3,7 @@
 use std::io::{self, Write};
 
 use super::progress::{describe_decision, printable};
-use crate::queue::read::Reader;
-use crate::queue::sqlite::RunStore;
+use crate::queue::{Reader, RunStore};
 use crate::run::RunResult;
 use crate::types::Decision;
 use crate::{Error, Result};

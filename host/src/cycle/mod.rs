@@ -7,17 +7,21 @@ mod planning;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod work;
 mod working;
 
 use std::future::Future;
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use crate::events::Event;
-use crate::queue::{Claim, CycleEnd, Planner, Store};
+use crate::queue::{Claim, CycleEnd, EndedCycle, OpenCycle, Store};
 use crate::types::{
     Brief, CycleReport, Decision, Domain, DomainPlan, ProjectPlan, Report, Role, Verdict,
 };
-use crate::{Error, Result};
+use crate::{Error, Result, Setback};
+use work::CycleWork;
 
 /// How often a planner or the judge is asked before it counts as failed.
 const ROLE_ATTEMPTS: u32 = 3;
@@ -54,19 +58,13 @@ impl Default for Limits {
     }
 }
 
-/// Why something that a role was asked for did not come.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Setback {
-    /// Another attempt may do better.
-    Attempt(String),
-    /// Only a person can help: the run stops.
-    Stop(Error),
-}
-
 /// The roles at work: whom the cycle asks, and the ground that they work on.
 pub trait Crew: Send + Sync + 'static {
-    /// Gets ready for a cycle; returns the commit that it starts from.
-    fn start_cycle(&self) -> impl Future<Output = Result<String>> + Send;
+    /// The commit that the run stands on now.
+    fn head(&self) -> impl Future<Output = Result<String>> + Send;
+
+    /// Gets ready for a cycle that starts, or started, from `base`.
+    fn prepare(&self, base: &str) -> impl Future<Output = Result<()>> + Send;
 
     /// What the roles of this cycle are told.
     fn brief(&self, cycle: u32, max_cycles: u32) -> impl Future<Output = Result<Brief>> + Send;
@@ -102,12 +100,9 @@ pub trait Crew: Send + Sync + 'static {
         report: CycleReport,
     ) -> impl Future<Output = Result<Verdict, Setback>> + Send;
 
-    /// The commit that the run stands on now.
-    fn head(&self) -> impl Future<Output = Result<String>> + Send;
-
     /// Brings the cycle's work to the user's branch; returns a sentence that
-    /// says what became of it.
-    fn end_cycle(&self) -> impl Future<Output = Result<String>> + Send;
+    /// says what became of it, where there is something to say.
+    fn end_cycle(&self) -> impl Future<Output = Result<Option<String>>> + Send;
 }
 
 /// What became of one cycle.
@@ -128,38 +123,99 @@ pub struct CycleResult {
     pub judge_reasoning: String,
 }
 
-/// Runs cycles until the judge stops or none is left.
+impl From<EndedCycle> for CycleResult {
+    fn from(ended: EndedCycle) -> Self {
+        Self {
+            cycle_number: ended.cycle,
+            tasks_completed: ended.counts.completed,
+            tasks_failed: ended.counts.failed,
+            continue_next_cycle: ended.verdict.decision == Decision::NextCycle,
+            goal_met: ended.verdict.goal_met,
+            judge_reasoning: ended.verdict.reasoning,
+        }
+    }
+}
+
+/// How the cycles ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The judge stopped, or no cycle is left.
+    Judged,
+    /// A person stopped the run.
+    Stopped,
+    /// Something that only a person can mend.
+    Failed(Error),
+}
+
+/// A person's wish that the run stops; true once it is there.
+pub type Stop = watch::Receiver<bool>;
+
+/// Runs cycles from where the run stands until the judge stops or none is
+/// left. Returns the cycles that were judged, whatever ended them.
 pub async fn run_cycles<S: Store, C: Crew>(
     store: &S,
     crew: &Arc<C>,
     limits: Limits,
-) -> Result<Vec<CycleResult>> {
+    stop: Stop,
+) -> (Vec<CycleResult>, Ended) {
     let mut results = Vec::new();
-    for cycle in 1..=limits.max_cycles {
-        let result = run_cycle(store, crew, limits, cycle).await?;
+    let ended = match go_on(store, crew, limits, stop, &mut results).await {
+        Ok(Some(())) => Ended::Judged,
+        Ok(None) => Ended::Stopped,
+        Err(error) => Ended::Failed(error),
+    };
+    (results, ended)
+}
+
+async fn go_on<S: Store, C: Crew>(
+    store: &S,
+    crew: &Arc<C>,
+    limits: Limits,
+    stop: Stop,
+    results: &mut Vec<CycleResult>,
+) -> Result<Option<()>> {
+    let standing = store.standing().await?;
+    results.extend(standing.ended.into_iter().map(CycleResult::from));
+    let mut open = standing.open;
+    loop {
+        let cycle = match open.take() {
+            Some(cycle) => cycle,
+            None => {
+                let next = results.last().map_or(1, |last| last.cycle_number + 1);
+                if next > limits.max_cycles {
+                    return Ok(Some(()));
+                }
+                store.start_cycle(next, crew.head().await?).await?
+            }
+        };
+        let Some(result) = run_cycle(store, crew, limits, stop.clone(), cycle).await? else {
+            return Ok(None);
+        };
         let goes_on = result.continue_next_cycle;
         results.push(result);
         if !goes_on {
-            break;
+            return Ok(Some(()));
         }
     }
-    Ok(results)
 }
 
+/// Runs a cycle, or the rest of one; none where it was stopped.
 async fn run_cycle<S: Store, C: Crew>(
     store: &S,
     crew: &Arc<C>,
     limits: Limits,
-    cycle: u32,
-) -> Result<CycleResult> {
-    let base = crew.start_cycle().await?;
+    mut stop: Stop,
+    open: OpenCycle,
+) -> Result<Option<CycleResult>> {
+    let (cycle, base) = (open.cycle, open.base.clone());
+    crew.prepare(&base).await?;
     let brief = crew.brief(cycle, limits.max_cycles).await?;
-    let main_planner = store.start_cycle(cycle, base.clone()).await?;
-    let site = Site::new(store, crew, brief.clone(), limits);
-    let workers = site.build(main_planner).await?;
+    let work = CycleWork::new(store, crew, brief.clone(), limits);
+    let Some(workers) = work.run(open, stop.clone()).await? else { return Ok(None) };
 
-    let branch = crew.end_cycle().await?;
-    store.record("host", Event::Branch { message: branch }).await?;
+    if let Some(message) = crew.end_cycle().await? {
+        store.record("host", Event::Branch { message }).await?;
+    }
     let head = crew.head().await?;
     let state = store.cycle_state(cycle).await?;
     let report = CycleReport {
@@ -169,73 +225,65 @@ async fn run_cycle<S: Store, C: Crew>(
         base,
         head: head.clone(),
     };
-    let verdict = ask(Role::Judge, || crew.review(brief.clone(), report.clone())).await?;
-    let counts =
-        store.end_cycle(CycleEnd { cycle, head, workers, verdict: verdict.clone() }).await?;
-    Ok(CycleResult {
-        cycle_number: cycle,
-        tasks_completed: counts.completed,
-        tasks_failed: counts.failed,
-        continue_next_cycle: verdict.decision == Decision::NextCycle,
-        goal_met: verdict.goal_met,
-        judge_reasoning: verdict.reasoning,
-    })
+    let review = ask(store, Role::Judge, None, || crew.review(brief.clone(), report.clone()));
+    let verdict = tokio::select! {
+        verdict = review => verdict?,
+        () = stopped(&mut stop) => return Ok(None),
+    };
+    let end = CycleEnd { cycle, head, workers, verdict: verdict.clone() };
+    let counts = store.end_cycle(end).await?;
+    Ok(Some(EndedCycle { cycle, counts, verdict }.into()))
 }
 
-/// Asks a role without which a cycle can't go on, a few times.
-async fn ask<T, F: Future<Output = Result<T, Setback>>>(
+/// Waits for a person's wish; for ever, where nobody can utter one any more.
+async fn stopped(stop: &mut Stop) {
+    if stop.wait_for(|wish| *wish).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Why a role's answer is not to be had.
+enum NoAnswer {
+    /// It failed each time; the sentence says how.
+    Role(Error),
+    /// Something else is wrong, and the run stops.
+    Run(Error),
+}
+
+impl From<Error> for NoAnswer {
+    fn from(error: Error) -> Self {
+        Self::Run(error)
+    }
+}
+
+impl From<NoAnswer> for Error {
+    fn from(no_answer: NoAnswer) -> Self {
+        match no_answer {
+            NoAnswer::Role(error) | NoAnswer::Run(error) => error,
+        }
+    }
+}
+
+/// Asks a planner or the judge, a few times.
+async fn ask<S: Store, T, F: Future<Output = Result<T, Setback>>>(
+    store: &S,
     role: Role,
-    attempt: impl Fn() -> F,
-) -> Result<T> {
+    domain: Option<&str>,
+    question: impl Fn() -> F,
+) -> Result<T, NoAnswer> {
     let mut last = String::new();
-    for _ in 0..ROLE_ATTEMPTS {
-        match attempt().await {
+    for attempt in 1..=ROLE_ATTEMPTS {
+        match question().await {
             Ok(answer) => return Ok(answer),
-            Err(Setback::Stop(error)) => return Err(error),
+            Err(Setback::Stop(error)) => return Err(error.into()),
             Err(Setback::Attempt(why)) => {
-                tracing::warn!(%role, "an attempt failed: {why}");
-                last = why;
+                last.clone_from(&why);
+                let domain = domain.map(str::to_owned);
+                let event = Event::RoleFailed { role, domain, attempt, error: why };
+                store.record(role.as_str(), event).await?;
             }
         }
     }
-    Err(Error::failed(format!("the {role} failed {ROLE_ATTEMPTS} times; the last time: {last}")))
-}
-
-/// One cycle's building site: what planners and workers share.
-struct Site<S, C> {
-    store: S,
-    crew: Arc<C>,
-    brief: Brief,
-    limits: Limits,
-    progress: Arc<working::Progress>,
-}
-
-impl<S: Store, C: Crew> Site<S, C> {
-    fn new(store: &S, crew: &Arc<C>, brief: Brief, limits: Limits) -> Self {
-        Self { store: store.clone(), crew: crew.clone(), brief, limits, progress: Arc::default() }
-    }
-
-    fn share(&self) -> Self {
-        Self {
-            store: self.store.clone(),
-            crew: self.crew.clone(),
-            brief: self.brief.clone(),
-            limits: self.limits,
-            progress: self.progress.clone(),
-        }
-    }
-
-    /// Plans and works, side by side, until nothing is left to do; returns
-    /// the most workers that worked at once.
-    async fn build(&self, main_planner: Planner) -> Result<u32> {
-        let planning = async {
-            let outcome = self.plan_all(main_planner).await;
-            self.progress.planning_ended();
-            outcome
-        };
-        // An error of one side drops the other: claims in flight come back
-        // when their leases run out.
-        tokio::try_join!(planning, self.work_all())?;
-        Ok(self.progress.most_at_once())
-    }
+    let sentence = format!("the {role} failed {ROLE_ATTEMPTS} times; the last time: {last}");
+    Err(NoAnswer::Role(Error::failed(sentence)))
 }

@@ -4,15 +4,16 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use super::{Crew, Setback};
-use crate::Result;
-use crate::events::{Event, Outcome};
+use super::Crew;
+use crate::events::Event;
 use crate::queue::{
-    AfterFailure, Claim, Counts, CycleEnd, CycleState, MAX_ATTEMPTS, Plan, Planner, Store,
+    Claim, Counts, CycleEnd, CycleState, MAX_ATTEMPTS, OpenCycle, Plan, Planner, Standing, Store,
 };
 use crate::types::{
-    Brief, CycleReport, Decision, Domain, DomainPlan, Priority, ProjectPlan, Report, Task, TaskDraft, Verdict,
+    Brief, CycleReport, Decision, Domain, DomainPlan, Priority, ProjectPlan, Report, Role, Task,
+    TaskDraft, Usage, Verdict,
 };
+use crate::{Result, Setback};
 
 /// Keeps everything in memory.
 #[derive(Clone, Default)]
@@ -27,6 +28,8 @@ pub(super) struct Memory {
     pub(super) failed: Vec<(String, String)>,
     pub(super) plans: Vec<Plan>,
     pub(super) planner_failures: Vec<String>,
+    /// Where the run stands at the start.
+    pub(super) standing: Standing,
     /// Leases are lost at their first renewal.
     pub(super) loses_leases: bool,
 }
@@ -45,24 +48,52 @@ impl Memory {
 }
 
 impl Store for MemoryStore {
-    async fn start_cycle(&self, _cycle: u32, _base: String) -> Result<Planner> {
-        Ok(self.with(|memory| memory.planner(0, None)))
+    async fn standing(&self) -> Result<Standing> {
+        Ok(self.with(|memory| memory.standing.clone()))
+    }
+
+    async fn start_cycle(&self, cycle: u32, base: String) -> Result<OpenCycle> {
+        let planner = self.with(|memory| memory.planner(0, None));
+        Ok(OpenCycle { cycle, base, overview: String::new(), planners: vec![planner], tasks: 0 })
+    }
+
+    async fn model_used(
+        &self,
+        _cycle: u32,
+        _role: Role,
+        _subject: Option<&str>,
+        _usage: Usage,
+    ) -> Result<()> {
+        Ok(())
     }
 
     async fn start_planner(&self, _planner: &Planner) -> Result<()> {
         Ok(())
     }
 
-    async fn finish_planner(&self, _cycle: u32, planner: &Planner, plan: Plan) -> Result<Vec<Planner>> {
+    async fn finish_planner(
+        &self,
+        _cycle: u32,
+        planner: &Planner,
+        plan: Plan,
+    ) -> Result<Vec<Planner>> {
         Ok(self.with(|memory| {
             for draft in &plan.tasks {
                 memory.ids += 1;
                 let id = format!("task-{}", memory.ids);
-                memory.pending.push_back(Task { id, draft: draft.clone(), attempt: 0, last_error: None });
+                memory.pending.push_back(Task {
+                    id,
+                    draft: draft.clone(),
+                    attempt: 0,
+                    last_error: None,
+                });
             }
             let domains = plan.domains.clone();
             memory.plans.push(plan);
-            domains.into_iter().map(|domain| memory.planner(planner.depth + 1, Some(domain))).collect()
+            domains
+                .into_iter()
+                .map(|domain| memory.planner(planner.depth + 1, Some(domain)))
+                .collect()
         }))
     }
 
@@ -91,10 +122,6 @@ impl Store for MemoryStore {
         }))
     }
 
-    async fn landed(&self, _claim: &Claim, _landing: String, _commit: String, _files: Vec<String>) -> Result<()> {
-        Ok(())
-    }
-
     async fn complete(&self, claim: &Claim, _report: Report) -> Result<bool> {
         self.with(|memory| {
             memory.in_progress -= 1;
@@ -103,15 +130,15 @@ impl Store for MemoryStore {
         Ok(true)
     }
 
-    async fn fail_attempt(&self, claim: &Claim, error: String) -> Result<AfterFailure> {
+    async fn fail_attempt(&self, claim: &Claim, error: String) -> Result<bool> {
         Ok(self.with(|memory| {
             memory.in_progress -= 1;
             if claim.task.attempt < MAX_ATTEMPTS {
                 memory.pending.push_back(Task { last_error: Some(error), ..claim.task.clone() });
-                return AfterFailure::Again;
+                return true;
             }
             memory.failed.push((claim.task.draft.title.clone(), error));
-            AfterFailure::GivenUp
+            true
         }))
     }
 
@@ -126,11 +153,10 @@ impl Store for MemoryStore {
 
     async fn end_cycle(&self, _end: CycleEnd) -> Result<Counts> {
         let count = |length: usize| u32::try_from(length).unwrap();
-        Ok(self.with(|memory| Counts { completed: count(memory.completed.len()), failed: count(memory.failed.len()) }))
-    }
-
-    async fn end_run(&self, _outcome: Outcome, _message: Option<String>) -> Result<()> {
-        Ok(())
+        Ok(self.with(|memory| Counts {
+            completed: count(memory.completed.len()),
+            failed: count(memory.failed.len()),
+        }))
     }
 
     async fn record(&self, _who: &str, _event: Event) -> Result<()> {
@@ -164,10 +190,6 @@ impl Default for FakeCrew {
 }
 
 impl Crew for FakeCrew {
-    async fn start_cycle(&self) -> Result<String> {
-        Ok("base".into())
-    }
-
     async fn brief(&self, cycle: u32, max_cycles: u32) -> Result<Brief> {
         Ok(Brief {
             goal: "A goal".into(),
@@ -207,8 +229,12 @@ impl Crew for FakeCrew {
         Ok("head".into())
     }
 
-    async fn end_cycle(&self) -> Result<String> {
-        Ok("moved".into())
+    async fn prepare(&self, _base: &str) -> Result<()> {
+        Ok(())
+    }
+
+    async fn end_cycle(&self) -> Result<Option<String>> {
+        Ok(None)
     }
 }
 
@@ -217,7 +243,10 @@ pub(super) fn domain(name: &str) -> Domain {
 }
 
 pub(super) fn project_plan(domains: &[&str]) -> ProjectPlan {
-    ProjectPlan { overview: "overview".into(), domains: domains.iter().map(|name| domain(name)).collect() }
+    ProjectPlan {
+        overview: "overview".into(),
+        domains: domains.iter().map(|name| domain(name)).collect(),
+    }
 }
 
 pub(super) fn domain_plan(tasks: &[&str], domains: &[&str]) -> DomainPlan {

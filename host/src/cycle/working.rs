@@ -5,18 +5,18 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
 
-use super::{Crew, Limits, Setback, Site};
+use super::work::{CycleWork, Step};
+use super::{Crew, Limits};
 use crate::queue::{Claim, LEASE, Store};
 use crate::types::Report;
-use crate::{Error, Result};
+use crate::{Result, Setback, crash};
 
 /// What the workers of a cycle have to know of each other and of the
 /// planners: little.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    bell: Notify,
+    change: Notify,
     planning_ended: AtomicBool,
     tasks_made: AtomicU32,
     working: AtomicU32,
@@ -25,17 +25,22 @@ pub(super) struct Progress {
 
 impl Progress {
     /// Tells idle workers that there may be something for them.
-    pub(super) fn ring(&self) {
-        self.bell.notify_waiters();
+    pub(super) fn changed(&self) {
+        self.change.notify_waiters();
     }
 
     pub(super) fn planning_ended(&self) {
         self.planning_ended.store(true, Ordering::SeqCst);
-        self.ring();
+        self.changed();
     }
 
     pub(super) fn most_at_once(&self) -> u32 {
         self.most_at_once.load(Ordering::SeqCst)
+    }
+
+    /// Counts tasks that were made before a host took the cycle over.
+    pub(super) fn tasks_made(&self, tasks: u32) {
+        self.tasks_made.store(tasks, Ordering::SeqCst);
     }
 
     /// How many of `wanted` new tasks the caps allow; they count as made.
@@ -57,32 +62,19 @@ impl Progress {
 
     fn end_work(&self) {
         self.working.fetch_sub(1, Ordering::SeqCst);
-        self.ring();
+        self.changed();
     }
 }
 
-impl<S: Store, C: Crew> Site<S, C> {
-    /// Keeps all slots busy until the cycle's tasks are done.
-    pub(super) async fn work_all(&self) -> Result<()> {
-        let mut slots = JoinSet::new();
-        for number in 1..=self.limits.max_workers.max(1) {
-            let site = self.share();
-            slots.spawn(async move { site.keep_working(format!("worker-{number}")).await });
-        }
-        while let Some(joined) = slots.join_next().await {
-            joined
-                .map_err(|error| Error::failed(format!("a worker's task broke off: {error}")))??;
-        }
-        Ok(())
-    }
-
-    async fn keep_working(&self, slot: String) -> Result<()> {
+impl<S: Store, C: Crew> CycleWork<S, C> {
+    /// Takes one task after the other until the cycle has none.
+    pub(super) async fn keep_working(&self, slot: String) -> Result<Step> {
         let cycle = self.brief.cycle;
         loop {
-            // Listening starts before looking, so that no ring is missed.
-            let bell = self.progress.bell.notified();
-            tokio::pin!(bell);
-            bell.as_mut().enable();
+            // Listening starts before looking, so that no change is missed.
+            let changed = self.progress.change.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
             if let Some(claim) = self.store.claim(cycle, &slot).await? {
                 self.progress.start_work();
                 let outcome = self.attempt(&claim).await;
@@ -92,14 +84,15 @@ impl<S: Store, C: Crew> Site<S, C> {
             }
             let nothing_comes = self.progress.planning_ended.load(Ordering::SeqCst);
             if nothing_comes && self.store.open_tasks(cycle).await? == 0 {
-                return Ok(());
+                return Ok(Step::SlotDone);
             }
-            // A lease that runs out rings no bell.
-            let _ = tokio::time::timeout(LEASE, bell).await;
+            // A lease that runs out tells nobody.
+            let _ = tokio::time::timeout(LEASE, changed).await;
         }
     }
 
     async fn attempt(&self, claim: &Claim) -> Result<()> {
+        crash::point("worker: task claimed");
         let Some(outcome) = self.work_while_leased(claim).await? else {
             tracing::warn!(
                 task = claim.task.id,
@@ -122,7 +115,12 @@ impl<S: Store, C: Crew> Site<S, C> {
             Err(Setback::Attempt(why)) => why,
             Err(Setback::Stop(error)) => return Err(error),
         };
-        self.store.fail_attempt(claim, failure).await?;
+        if !self.store.fail_attempt(claim, failure.clone()).await? {
+            tracing::warn!(
+                task = claim.task.id,
+                "the lease was lost before the attempt failed: {failure}"
+            );
+        }
         Ok(())
     }
 

@@ -41,9 +41,12 @@ impl Provider {
     }
 
     /// The variable that holds the key, for messages to people.
-    pub(super) fn key_variable(self) -> &'static str {
-        // All three speak OpenAI's wire, and so do their clients' variables.
-        "OPENAI_API_KEY"
+    pub fn key_variable(self) -> &'static str {
+        match self {
+            Self::OpenAi => "OPENAI_API_KEY",
+            Self::Vllm => "VLLM_API_KEY",
+            Self::Ollama => "OLLAMA_API_KEY",
+        }
     }
 }
 

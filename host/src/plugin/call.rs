@@ -15,6 +15,10 @@ use crate::types::{
     Brief, CallError, CycleReport, Domain, DomainPlan, ProjectPlan, Report, Role, Task, Verdict,
 };
 
+/// Bytes that a component may hand over, or be handed, in one call to the
+/// host: above the largest file that a tool writes, 10 MiB.
+const HOSTCALL_BYTES: usize = 32 << 20;
+
 /// Which roles a component exports.
 pub(super) fn exported_roles(instance: &InstancePre<CallState>) -> Vec<Role> {
     Role::ALL
@@ -124,6 +128,7 @@ impl Plugins {
     fn store(&self, plugin: &Plugin, agent: Arc<Agent>) -> Store<CallState> {
         let mut store = Store::new(&self.engine, CallState::new(plugin.entry.clone(), agent));
         store.limiter(|state| &mut state.limiter);
+        store.set_hostcall_fuel(HOSTCALL_BYTES);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut context| {
             context.data_mut().tick()?;

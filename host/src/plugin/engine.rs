@@ -22,6 +22,8 @@ pub(super) fn new(cache: &Path) -> Result<Engine> {
         .wasm_extended_const(false)
         .wasm_custom_page_sizes(false)
         .wasm_wide_arithmetic(false)
+        .wasm_memory64(false)
+        .wasm_multi_memory(false)
         .epoch_interruption(true);
     let mut cache_config = CacheConfig::new();
     cache_config.with_directory(cache);

@@ -15,7 +15,7 @@ use crate::types::CallError;
 
 /// How many handles a component may hold at once: conversations, and what
 /// WASI gives.
-const MAX_HANDLES: usize = 64;
+const MAX_HANDLES: usize = 16;
 /// How many lines a component may log in one call; more are dropped.
 pub(super) const MAX_LOG_LINES: u32 = 1000;
 
@@ -57,6 +57,9 @@ impl CallState {
     /// it has to have the grant.
     pub(super) fn enter(&mut self, grant: Grant) -> Result<(), ImportError> {
         self.ticks = 0;
+        if self.agent.ended_by().is_some() {
+            return Err(ImportError::Trap(wasmtime::Error::msg("the attempt is over")));
+        }
         if self.agent.rights().allows(grant) {
             return Ok(());
         }

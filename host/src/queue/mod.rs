@@ -2,17 +2,20 @@
 //! Owns the state of tasks, planners, cycles and runs and every change of it.
 //! Only `sqlite/` below knows SQL; who claims and why is `cycle/`'s business.
 
-pub mod read;
-pub mod sqlite;
+mod read;
+mod sqlite;
 
 use std::future::Future;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use read::{Reader, RunRow};
+pub use sqlite::{Database, RunStore};
+
 use crate::Result;
-use crate::events::{Event, Outcome};
-use crate::types::{Domain, Report, Task, TaskDraft, TaskOutcome, Verdict};
+use crate::events::Event;
+use crate::types::{Domain, Report, Role, Task, TaskDraft, TaskOutcome, Usage, Verdict};
 
 /// How many attempts a task has before it is given up.
 pub const MAX_ATTEMPTS: u32 = 3;
@@ -70,17 +73,6 @@ pub struct Claim {
     pub slot: String,
 }
 
-/// What became of a task whose attempt failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AfterFailure {
-    /// It is pending again.
-    Again,
-    /// That was the last attempt.
-    GivenUp,
-    /// The lease had run out: somebody else decides over the task now.
-    LeaseLost,
-}
-
 /// What a cycle has come to, for the judge and for its row.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CycleState {
@@ -90,8 +82,6 @@ pub struct CycleState {
     pub outcomes: Vec<TaskOutcome>,
     /// Domains that could not be planned, and why.
     pub planner_failures: Vec<String>,
-    /// How many sub-planners there were.
-    pub sub_planners: u32,
 }
 
 /// How a cycle ended.
@@ -123,10 +113,53 @@ pub struct LandingRow {
     pub landing: String,
     /// The task's id.
     pub task: String,
+    /// Who claimed the task.
+    pub slot: String,
+    /// The claim's attempt.
+    pub attempt: u32,
     /// The commit's id.
     pub commit: String,
     /// Its parent's id.
     pub parent: String,
+    /// The files that it changes.
+    pub files: Vec<String>,
+    /// The worker's report, where this landing completes its task.
+    pub report: Option<Report>,
+}
+
+/// Where a run stands, for going on with it. A new run stands before cycle 1.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Standing {
+    /// The cycles that were judged.
+    pub ended: Vec<EndedCycle>,
+    /// The cycle that was begun and not judged.
+    pub open: Option<OpenCycle>,
+}
+
+/// A cycle that was judged.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EndedCycle {
+    /// Counts from 1.
+    pub cycle: u32,
+    /// What became of its tasks.
+    pub counts: Counts,
+    /// What the judge said.
+    pub verdict: Verdict,
+}
+
+/// A cycle that is not over.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpenCycle {
+    /// Counts from 1.
+    pub cycle: u32,
+    /// The branch's commit at its start.
+    pub base: String,
+    /// The main planner's overview; empty until it has returned.
+    pub overview: String,
+    /// The planners that have not returned.
+    pub planners: Vec<Planner>,
+    /// Tasks made so far.
+    pub tasks: u32,
 }
 
 /// The store of one run. Each change is one transaction, durable when the
@@ -134,9 +167,15 @@ pub struct LandingRow {
 /// An error means that only a person can help; that a claim was lost to
 /// somebody else is an answer, not an error.
 pub trait Store: Clone + Send + Sync + 'static {
+    /// Where the run stands.
+    fn standing(&self) -> impl Future<Output = Result<Standing>> + Send;
+
     /// Starts a cycle, with its main planner's row.
-    fn start_cycle(&self, cycle: u32, base: String)
-    -> impl Future<Output = Result<Planner>> + Send;
+    fn start_cycle(
+        &self,
+        cycle: u32,
+        base: String,
+    ) -> impl Future<Output = Result<OpenCycle>> + Send;
 
     /// Tells that a planner begins.
     fn start_planner(&self, planner: &Planner) -> impl Future<Output = Result<()>> + Send;
@@ -162,24 +201,26 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// Keeps a claim for another lease; false where it is lost.
     fn renew(&self, claim: &Claim) -> impl Future<Output = Result<bool>> + Send;
 
-    /// Tells that a commit of this claim's has landed, and what it changed.
-    fn landed(
-        &self,
-        claim: &Claim,
-        landing: String,
-        commit: String,
-        files: Vec<String>,
-    ) -> impl Future<Output = Result<()>> + Send;
-
-    /// Completes a claimed task; false where the claim is lost.
+    /// Completes a claimed task; false where the claim is lost. That its
+    /// landing has completed it already is as good.
     fn complete(&self, claim: &Claim, report: Report) -> impl Future<Output = Result<bool>> + Send;
 
-    /// Ends an attempt that came to nothing.
+    /// Ends an attempt that came to nothing: the task is pending again, or
+    /// given up after its last. False where the claim is lost.
     fn fail_attempt(
         &self,
         claim: &Claim,
         error: String,
-    ) -> impl Future<Output = Result<AfterFailure>> + Send;
+    ) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Writes down what a role's call asked of the model.
+    fn model_used(
+        &self,
+        cycle: u32,
+        role: Role,
+        subject: Option<&str>,
+        usage: Usage,
+    ) -> impl Future<Output = Result<()>> + Send;
 
     /// How many tasks of the cycle are pending or in progress.
     fn open_tasks(&self, cycle: u32) -> impl Future<Output = Result<u32>> + Send;
@@ -189,13 +230,6 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Writes the verdict down and clears what is pending, for a fresh start.
     fn end_cycle(&self, end: CycleEnd) -> impl Future<Output = Result<Counts>> + Send;
-
-    /// Ends the run.
-    fn end_run(
-        &self,
-        outcome: Outcome,
-        message: Option<String>,
-    ) -> impl Future<Output = Result<()>> + Send;
 
     /// Records something that changes no table of ours.
     fn record(&self, who: &str, event: Event) -> impl Future<Output = Result<()>> + Send;

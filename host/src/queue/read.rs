@@ -18,10 +18,53 @@ pub struct Reader {
     path: PathBuf,
 }
 
+/// A run as its row tells it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct RunRow {
+    /// Its id.
+    pub id: String,
+    /// What the user asked for.
+    pub goal: String,
+    /// The branch that the work goes to.
+    pub branch: String,
+    /// Its options as JSON.
+    #[serde(skip)]
+    pub options: String,
+    /// How it ended: an `Outcome`'s word; none where it has not.
+    pub outcome: Option<String>,
+    /// When it began: RFC 3339, UTC.
+    pub created_at: String,
+    /// When it ended.
+    pub ended_at: Option<String>,
+}
+
 impl Reader {
     /// Opens the database at `path`, which has to exist.
     pub fn open(path: &Path) -> Result<Self> {
         Ok(Self { connection: open_to_read(path)?, path: path.to_owned() })
+    }
+
+    /// All runs, the newest first.
+    pub fn runs(&self) -> Result<Vec<RunRow>> {
+        self.read_runs().map_err(|error| explain(&self.path, &error))
+    }
+
+    fn read_runs(&self) -> rusqlite::Result<Vec<RunRow>> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT run_id, goal, branch, options, outcome, created_at, ended_at FROM runs ORDER BY run_id DESC",
+        )?;
+        let rows = query.query_map([], |row| {
+            Ok(RunRow {
+                id: row.get(0)?,
+                goal: row.get(1)?,
+                branch: row.get(2)?,
+                options: row.get(3)?,
+                outcome: row.get(4)?,
+                created_at: row.get(5)?,
+                ended_at: row.get(6)?,
+            })
+        })?;
+        rows.collect()
     }
 
     /// The run's events after `sequence`, oldest first; at most a page of

@@ -3,8 +3,8 @@
 //! run's reference once. Owns the order of these steps and the way back to
 //! those who wait; the merge itself is `merge`'s.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use git2::{Oid, Signature, Time};
 use tokio::sync::{mpsc, oneshot};
@@ -16,7 +16,7 @@ use super::open::Repository;
 use super::references::{move_reference, run_reference, run_tip, sync_reference};
 use super::tree::difference;
 use super::{commit_id, failed, pack};
-use crate::{Error, Result};
+use crate::{Error, Result, crash};
 
 /// How many may wait in the channel, and how many make a group at most.
 const GROUP: usize = 64;
@@ -37,8 +37,10 @@ pub struct Landing {
     pub changes: Vec<Change>,
     /// For the commit; a model's text.
     pub message: String,
-    /// When the work was done: seconds since 1970-01-01 UTC.
+    /// When the work was done: seconds since 1970-01-01 UTC. Dates the commit.
     pub author_time: i64,
+    /// Goes into the landing's record as it is.
+    pub memo: Option<String>,
 }
 
 /// What landed.
@@ -61,6 +63,9 @@ pub enum LandError {
         /// Those commits since the base that touched them.
         commits: Vec<String>,
     },
+    /// Whoever wants to land has lost the right to it.
+    #[error("it may not land any more")]
+    Late,
     /// There is nothing to land: the tip has it all already.
     #[error("nothing differs from what has landed already")]
     Nothing,
@@ -81,6 +86,22 @@ pub struct LandingRecord {
     pub commit: String,
     /// That commit's parent.
     pub parent: String,
+    /// The files that the commit changes.
+    pub files: Vec<String>,
+    /// What the landing carried.
+    pub memo: Option<String>,
+}
+
+/// Where landings are written down. Called on the landing thread, so it may
+/// block; if it fails, the whole group does.
+pub trait LandingLog: Send + 'static {
+    /// Writes a group down, after its commits are safe on the disk and before
+    /// the run's reference moves. Returns the ids of landings that must not
+    /// land any more; where there are some, nothing was written down.
+    fn record(&mut self, group: &[LandingRecord]) -> Result<Vec<String>>;
+
+    /// Writes down that the group has landed.
+    fn confirm(&mut self, group: &[LandingRecord]) -> Result<()>;
 }
 
 struct Waiting {
@@ -91,31 +112,25 @@ struct Waiting {
 /// The thread that lands, and the way to it.
 #[derive(Debug)]
 pub struct Lander {
-    queue: Option<mpsc::Sender<Waiting>>,
-    thread: Option<JoinHandle<()>>,
+    queue: Mutex<Option<mpsc::Sender<Waiting>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Lander {
-    /// Starts the thread. `record` is called on it with each group, after the
-    /// commits are safe on the disk and before the run's reference moves; if it
-    /// fails, the whole group does.
-    pub fn start(
-        repository: &Repository,
-        run: &str,
-        mut record: impl FnMut(&[LandingRecord]) -> Result<()> + Send + 'static,
-    ) -> Result<Self> {
+    /// Starts the thread, which writes each group down in `log`.
+    pub fn start(repository: &Repository, run: &str, mut log: impl LandingLog) -> Result<Self> {
         let (repository, run) = (repository.clone(), run.to_owned());
         run_tip(&repository.git()?, &run)?;
         let (queue, mut waiting) = mpsc::channel(GROUP);
         let work = move || {
             let mut group = Vec::new();
             while waiting.blocking_recv_many(&mut group, GROUP) > 0 {
-                land_and_answer(&repository, &run, std::mem::take(&mut group), &mut record);
+                land_and_answer(&repository, &run, std::mem::take(&mut group), &mut log);
             }
         };
         let thread = std::thread::Builder::new().name("landing".to_owned()).spawn(work);
         let thread = thread.map_err(failed("start the landing thread"))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread) })
+        Ok(Self { queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
     }
 
     /// Lands, and waits for it. Dropping the future while it waits does not
@@ -123,20 +138,19 @@ impl Lander {
     pub async fn land(&self, landing: Landing) -> Result<Landed, LandError> {
         let ended =
             || LandError::Failed(Error::failed("the landing thread has ended; resume the run"));
-        let queue = self.queue.as_ref().ok_or_else(ended)?;
+        let queue = lock(&self.queue).clone().ok_or_else(ended)?;
         let (answer, outcome) = oneshot::channel();
         queue.send(Waiting { landing, answer }).await.map_err(|_| ended())?;
+        // Whoever waits for its landing must not keep the thread from ending.
+        drop(queue);
         outcome.await.map_err(|_| ended())?
     }
 
-    /// Lands what waits and joins the thread. Blocks.
-    pub fn close(mut self) {
-        self.stop();
-    }
-
-    fn stop(&mut self) {
-        self.queue = None;
-        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+    /// Lands what waits, takes nothing more and joins the thread. Blocks.
+    pub fn close(&self) {
+        drop(lock(&self.queue).take());
+        let thread = lock(&self.thread).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the landing thread panicked");
         }
     }
@@ -144,19 +158,24 @@ impl Lander {
 
 impl Drop for Lander {
     fn drop(&mut self) {
-        self.stop();
+        self.close();
     }
+}
+
+/// What the locks guard is whole at any time, whoever panicked.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn land_and_answer(
     repository: &Repository,
     run: &str,
     group: Vec<Waiting>,
-    record: &mut impl FnMut(&[LandingRecord]) -> Result<()>,
+    log: &mut impl LandingLog,
 ) {
     let (landings, answers): (Vec<_>, Vec<_>) =
         group.into_iter().map(|waiting| (waiting.landing, waiting.answer)).unzip();
-    let outcomes = land_group(repository, run, &landings, record).unwrap_or_else(|error| {
+    let outcomes = land_those_in_time(repository, run, &landings, log).unwrap_or_else(|error| {
         tracing::error!(run, %error, "a group of landings failed");
         landings.iter().map(|_| Err(LandError::Failed(error.clone()))).collect()
     });
@@ -167,14 +186,47 @@ fn land_and_answer(
     }
 }
 
+/// Lands the group; without those, if there are any, of which the log says
+/// that they come too late.
+fn land_those_in_time(
+    repository: &Repository,
+    run: &str,
+    landings: &[Landing],
+    log: &mut impl LandingLog,
+) -> Result<Vec<Result<Landed, LandError>>> {
+    let mut late: Vec<String> = Vec::new();
+    loop {
+        let in_time: Vec<&Landing> =
+            landings.iter().filter(|landing| !late.contains(&landing.landing_id)).collect();
+        match land_group(repository, run, &in_time, log)? {
+            Group::Late(more) => late.extend(more),
+            Group::Ended(outcomes) => {
+                let mut outcomes = outcomes.into_iter();
+                let outcome_of = |landing: &Landing| {
+                    let in_time = !late.contains(&landing.landing_id);
+                    in_time.then(|| outcomes.next()).flatten().unwrap_or(Err(LandError::Late))
+                };
+                return Ok(landings.iter().map(outcome_of).collect());
+            }
+        }
+    }
+}
+
+enum Group {
+    /// One outcome for each landing.
+    Ended(Vec<Result<Landed, LandError>>),
+    /// Nothing landed: these come too late.
+    Late(Vec<String>),
+}
+
 /// The repository is opened anew for each group, so that nothing of a group
 /// that failed stays in libgit2's memory.
 fn land_group(
     repository: &Repository,
     run: &str,
-    landings: &[Landing],
-    record: &mut impl FnMut(&[LandingRecord]) -> Result<()>,
-) -> Result<Vec<Result<Landed, LandError>>> {
+    landings: &[&Landing],
+    log: &mut impl LandingLog,
+) -> Result<Group> {
     let git = repository.git()?;
     let odb = git.odb().map_err(failed("open the repository's objects"))?;
     let _in_memory = odb
@@ -185,24 +237,34 @@ fn land_group(
     let (mut outcomes, mut records, mut commits) = (Vec::new(), Vec::new(), Vec::new());
     for landing in landings {
         let outcome = land_one(&git, run, tip, landing);
-        if let Ok((commit, _)) = &outcome {
+        if let Ok((commit, files)) = &outcome {
             records.push(LandingRecord {
                 landing_id: landing.landing_id.clone(),
                 task_id: landing.task_id.clone(),
                 commit: commit.to_string(),
                 parent: tip.to_string(),
+                files: files.clone(),
+                memo: landing.memo.clone(),
             });
             commits.push(*commit);
             tip = *commit;
         }
         outcomes.push(outcome.map(|(commit, files)| Landed { commit: commit.to_string(), files }));
     }
-    if !commits.is_empty() {
-        pack::write(&git, repository.common_directory(), start, &commits)?;
-        record(&records)?;
-        publish(repository, &git, run, start, tip)?;
+    if commits.is_empty() {
+        return Ok(Group::Ended(outcomes));
     }
-    Ok(outcomes)
+    pack::write(&git, repository.common_directory(), start, &commits)?;
+    crash::point("landing: objects written");
+    let late = log.record(&records)?;
+    if !late.is_empty() {
+        return Ok(Group::Late(late));
+    }
+    crash::point("landing: recorded");
+    publish(repository, &git, run, start, tip)?;
+    crash::point("landing: landed");
+    log.confirm(&records)?;
+    Ok(Group::Ended(outcomes))
 }
 
 /// Merges one landing onto the tip and makes its commit, in memory.
@@ -240,13 +302,10 @@ fn make_commit(
     tree: &git2::Tree<'_>,
     landing: &Landing,
 ) -> Result<Oid, git2::Error> {
-    let signature =
-        |seconds| Signature::new("code-agent", "code-agent@localhost", &Time::new(seconds, 0));
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let author = signature(landing.author_time)?;
-    let committer = signature(now.cast_signed())?;
+    let time = Time::new(landing.author_time, 0);
+    let signature = Signature::new("code-agent", "code-agent@localhost", &time)?;
     let message = commit_message(&landing.message, run, &landing.task_id, &landing.landing_id);
-    git.commit(None, &author, &committer, &message, tree, &[&git.find_commit(parent)?])
+    git.commit(None, &signature, &signature, &message, tree, &[&git.find_commit(parent)?])
 }
 
 /// From here on the group has landed: what goes wrong with the branch is left

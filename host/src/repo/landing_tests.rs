@@ -222,7 +222,7 @@ fn what_could_not_be_recorded_does_not_land_and_can_be_landed_again() {
     let repository = sandbox.open();
     let base = repository.begin("r1").unwrap();
     let mut calls = 0;
-    let lander = Lander::start(&repository, "r1", move |_| {
+    let lander = Lander::start(&repository, "r1", move |_: &[LandingRecord]| {
         calls += 1;
         if calls == 1 { Err(Error::failed("the disk is full")) } else { Ok(()) }
     })
@@ -242,7 +242,7 @@ fn a_reference_that_somebody_moved_fails_the_group_and_the_next_reads_it_anew() 
     let base = repository.begin("r1").unwrap();
     let other = sandbox.commit_beside("refs/heads/other", &[("b", "theirs\n")]);
     let (top, moved_to, mut moved) = (sandbox.top().to_owned(), other.clone(), false);
-    let lander = Lander::start(&repository, "r1", move |_| {
+    let lander = Lander::start(&repository, "r1", move |_: &[LandingRecord]| {
         if !std::mem::replace(&mut moved, true) {
             run_git(&top, &["update-ref", "refs/code-agent/runs/r1", &moved_to]);
         }
@@ -263,7 +263,7 @@ fn a_branch_that_is_checked_out_nowhere_follows_until_somebody_moves_it() {
     let sandbox = Sandbox::with(&[("a", "one\n")]);
     let repository = Repository::open(sandbox.top(), "work", true).unwrap();
     let base = repository.begin("r1").unwrap();
-    let lander = Lander::start(&repository, "r1", |_| Ok(())).unwrap();
+    let lander = Lander::start(&repository, "r1", |_: &[LandingRecord]| Ok(())).unwrap();
     let first = land(&lander, landing("l1", &base, vec![written("a", "two\n")])).unwrap();
     assert_eq!(sandbox.git(&["rev-parse", "work"]), first.commit);
     assert_eq!(repository.end_cycle("r1").unwrap(), super::super::BranchOutcome::AlreadyThere);

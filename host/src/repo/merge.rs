@@ -2,14 +2,14 @@
 //! among libgit2's built-in ways to merge a file, and nothing else: it runs no
 //! driver, filter or hook of the repository.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use git2::build::TreeUpdateBuilder;
 use git2::{FileMode, Index, MergeOptions, Oid, Sort, Tree};
 
 use super::changes::{Change, ChangeKind, Mode};
 use super::path::CheckoutPath;
-use super::tree::{Found, found_at, with_changes};
+use super::tree::{Found, difference, found_at, with_changes};
 
 /// How far back commits are looked at, and how many are named.
 const SEARCHED_COMMITS: usize = 2_000;
@@ -82,7 +82,43 @@ fn merge_whole(
     if merged.has_conflicts() {
         return Ok(Merged::Conflict(conflicting_paths(&merged)?));
     }
-    merged.write_tree_to(git).map(Merged::Tree)
+    let result = merged.write_tree_to(git)?;
+    let lost = lost_paths(git, [base, tip, &git.find_tree(result)?], changes)?;
+    Ok(if lost.is_empty() { Merged::Tree(result) } else { Merged::Conflict(lost) })
+}
+
+/// What only one side changed has to be there (or be gone) in the result.
+/// libgit2 1.9 drops a file without a word where the other side put something
+/// into a folder of that name whose first file is gone (`merge.c`,
+/// `merge_diff_detect_df_conflict` compares with the entry before only).
+fn lost_paths(
+    git: &git2::Repository,
+    [base, tip, result]: [&Tree<'_>; 3],
+    changes: &[Change],
+) -> Result<Vec<String>, git2::Error> {
+    let ours: BTreeMap<&CheckoutPath, bool> = changes
+        .iter()
+        .map(|change| (&change.path, matches!(change.kind, ChangeKind::Written { .. })))
+        .collect();
+    let mut theirs = BTreeMap::new();
+    for delta in difference(git, Some(base), tip)? {
+        let path = String::from_utf8(delta.path).ok();
+        // A name that no checkout may hold can't have been touched by a worker.
+        if let Some(path) = path.and_then(|path| CheckoutPath::parse_file(&path).ok()) {
+            theirs.insert(path, delta.new.is_some());
+        }
+    }
+    let only_ours = ours.iter().filter(|(path, _)| !theirs.contains_key(**path));
+    let only_theirs = theirs.iter().filter(|(path, _)| !ours.contains_key(path));
+    let mut lost = BTreeSet::new();
+    for (path, there) in only_ours.map(|(path, there)| (*path, there)).chain(only_theirs) {
+        let found = found_at(git, result, path)?;
+        let present = matches!(found, Found::File { .. } | Found::Submodule { .. });
+        if present != *there {
+            lost.insert(path.as_str().to_owned());
+        }
+    }
+    Ok(lost.into_iter().collect())
 }
 
 fn conflicting_paths(merged: &Index) -> Result<Vec<String>, git2::Error> {

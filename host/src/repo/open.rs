@@ -33,6 +33,14 @@ impl Repository {
     /// work on `branch`; changes nothing. Without `auto_commit` no branch will
     /// move, and the changes go to the working tree at the run's end.
     pub fn open(root_path: &Path, branch: &str, auto_commit: bool) -> Result<Self> {
+        let repository = Self::find(root_path, branch, auto_commit)?;
+        repository.check()?;
+        Ok(repository)
+    }
+
+    /// The same without a look at the working trees, for a run that goes on:
+    /// what its host left there is mended first, then `check` looks.
+    pub fn find(root_path: &Path, branch: &str, auto_commit: bool) -> Result<Self> {
         if branch == "HEAD" || !git2::Branch::name_is_valid(branch).unwrap_or(false) {
             return Err(Error::usage(format!(
                 "`{branch}` can't be a branch's name; give another with --branch"
@@ -53,7 +61,6 @@ impl Repository {
         };
         let repository = Self { inner: Arc::new(inner) };
         repository.check_commit(&git)?;
-        repository.check_working_trees()?;
         Ok(repository)
     }
 
@@ -83,7 +90,19 @@ impl Repository {
         self.inner.untracked_files
     }
 
-    pub(super) fn auto_commit(&self) -> bool {
+    /// Whether a file or folder of that path is in HEAD or in the index.
+    pub fn tracks(&self, path: &CheckoutPath) -> Result<bool> {
+        let git = self.git()?;
+        let doing = || format!("look whether git tracks {path}");
+        let index = git.index().map_err(failed(doing()))?;
+        let below = format!("{path}/");
+        let is_there =
+            |name: &[u8]| name == path.as_str().as_bytes() || name.starts_with(below.as_bytes());
+        Ok(index.iter().any(|entry| is_there(&entry.path)))
+    }
+
+    /// Whether the branch moves, or else the changes stay uncommitted.
+    pub fn auto_commit(&self) -> bool {
         self.inner.auto_commit
     }
 
@@ -111,7 +130,8 @@ impl Repository {
         }
     }
 
-    fn check_working_trees(&self) -> Result<()> {
+    /// Refuses a working tree that is not clean, where it has the branch.
+    pub fn check(&self) -> Result<()> {
         let holders = worktrees::holders(self)?;
         let same = |top: &Path| fs::canonicalize(top).is_ok_and(|top| top == self.inner.top);
         if !self.auto_commit() && !holders.iter().any(|holder| same(&holder.top)) {
@@ -148,7 +168,7 @@ fn existing_folder(root_path: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
-fn find_common_directory(root_path: &Path) -> Result<PathBuf> {
+pub(super) fn find_common_directory(root_path: &Path) -> Result<PathBuf> {
     let found = git2::Repository::discover_path(root_path, &[] as &[&OsStr]);
     let directory = found.map_err(|error| match error.code() {
         ErrorCode::NotFound => Error::usage(format!(

@@ -82,6 +82,11 @@ impl CheckoutPath {
             || self.0.strip_prefix(&folder.0).is_some_and(|rest| rest.starts_with('/'))
     }
 
+    /// A path below this one.
+    pub fn join(&self, below: &str) -> Result<Self, CallError> {
+        if self.is_top() { Self::parse(below) } else { Self::parse(&format!("{self}/{below}")) }
+    }
+
     /// The folder that this path lies in; none for the top.
     pub fn parent(&self) -> Option<Self> {
         if self.is_top() {

@@ -8,9 +8,10 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::changes::{Change, ChangeKind, Mode};
-use super::landing::{LandError, Landed, Lander, Landing};
+use super::landing::{LandError, Landed, Lander, Landing, LandingLog, LandingRecord};
 use super::open::Repository;
 use super::path::CheckoutPath;
+use crate::Result;
 
 pub(super) struct Sandbox {
     folder: TempDir,
@@ -124,14 +125,26 @@ pub(super) fn landing(id: &str, base: &str, changes: Vec<Change>) -> Landing {
         changes,
         message: format!("Change {id}"),
         author_time: 1_700_000_000,
+        memo: None,
     }
 }
 
 /// Lands one change, waiting for it.
-pub(super) fn land(lander: &Lander, landing: Landing) -> Result<Landed, LandError> {
+pub(super) fn land(lander: &Lander, landing: Landing) -> std::result::Result<Landed, LandError> {
     wait(lander.land(landing))
 }
 
 pub(super) fn wait<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+/// For those who only want to see the records.
+impl<F: FnMut(&[LandingRecord]) -> Result<()> + Send + 'static> LandingLog for F {
+    fn record(&mut self, group: &[LandingRecord]) -> Result<Vec<String>> {
+        self(group).map(|()| Vec::new())
+    }
+
+    fn confirm(&mut self, _group: &[LandingRecord]) -> Result<()> {
+        Ok(())
+    }
 }

@@ -15,8 +15,10 @@ pub(super) enum Found {
     BehindFile,
     /// A file or link, with git's mode.
     File { id: Oid, mode: i32 },
-    /// A folder or a submodule.
-    Other { id: Oid },
+    /// A folder.
+    Folder { id: Oid },
+    /// Another repository's commit.
+    Submodule { id: Oid },
 }
 
 /// Looks up a path step by step; libgit2's own lookup does not tell a missing
@@ -27,7 +29,7 @@ pub(super) fn found_at(
     path: &CheckoutPath,
 ) -> Result<Found, git2::Error> {
     if path.is_top() {
-        return Ok(Found::Other { id: tree.id() });
+        return Ok(Found::Folder { id: tree.id() });
     }
     let mut folder = None;
     let mut names = path.as_str().split('/').peekable();
@@ -38,7 +40,8 @@ pub(super) fn found_at(
             (false, Some(ObjectType::Blob)) => {
                 return Ok(Found::File { id: entry.id(), mode: entry.filemode() });
             }
-            (false, _) => return Ok(Found::Other { id: entry.id() }),
+            (false, Some(ObjectType::Tree)) => return Ok(Found::Folder { id: entry.id() }),
+            (false, _) => return Ok(Found::Submodule { id: entry.id() }),
             (true, Some(ObjectType::Tree)) => folder = Some(git.find_tree(entry.id())?),
             (true, _) => return Ok(Found::BehindFile),
         }

@@ -8,7 +8,7 @@ use super::failed;
 use super::open::Repository;
 use super::references::{move_reference, run_reference, run_tip, sync_reference};
 use super::worktrees::{self, Holder};
-use crate::{Error, Result};
+use crate::{Error, Result, crash};
 
 /// What became of the user's branch (or, uncommitted, of the working tree).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +61,14 @@ impl Repository {
                 ))
             }
             (true, []) => self.move_branch(&git, &reference, branch, tip),
-            (true, [holder]) => self.move_both(holder, &reference, branch, tip),
+            (true, [holder]) => {
+                // Whoever goes on after a crash in between knows by this what
+                // to mend.
+                self.moving(&git, run, tip)?;
+                let outcome = self.move_both(holder, &reference, branch, tip);
+                self.moved(&git, run)?;
+                outcome
+            }
             (true, _) => {
                 let why = "the branch is checked out in more than one working tree";
                 Ok(self.left_alone(&reference, why, format!("git merge --ff-only {reference}")))
@@ -133,12 +140,13 @@ impl Repository {
         if let Update::InTheWay(why) = update_files(&git, to, true)? {
             return Ok(self.left_alone(reference, &why, command));
         }
+        crash::point("branch: files written");
         self.move_branch(&git, reference, from, to)
     }
 
     fn left_alone(&self, reference: &str, why: &str, command: String) -> BranchOutcome {
         let reason = format!(
-            "the branch `{}` was left as it is: {why}. The run's work is in `{reference}`",
+            "the branch `{}` was left alone: {why}. The run's work is in `{reference}`",
             self.branch()
         );
         BranchOutcome::LeftAlone { reason, command }
@@ -186,13 +194,13 @@ fn descends(git: &git2::Repository, commit: Oid, ancestor: Oid) -> Result<bool> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::landing::Lander;
+    use super::super::landing::{Lander, LandingRecord};
     use super::super::testing::{Sandbox, land, landing, removed, written};
     use super::*;
 
     fn run_with_work(sandbox: &Sandbox, repository: &Repository) -> String {
         let base = repository.begin("r1").unwrap();
-        let lander = Lander::start(repository, "r1", |_| Ok(())).unwrap();
+        let lander = Lander::start(repository, "r1", |_: &[LandingRecord]| Ok(())).unwrap();
         let changes = vec![written("a", "two\n"), written("new/file", "n\n"), removed("gone")];
         let commit = land(&lander, landing("l1", &base, changes)).unwrap().commit;
         assert_eq!(sandbox.git(&["rev-parse", "HEAD"]), base, "it moves at the cycle's end");
@@ -240,7 +248,7 @@ mod tests {
         let sandbox = files();
         let repository = sandbox.open();
         let base = repository.begin("r1").unwrap();
-        let lander = Lander::start(&repository, "r1", |_| Ok(())).unwrap();
+        let lander = Lander::start(&repository, "r1", |_: &[LandingRecord]| Ok(())).unwrap();
         let changes = vec![written("a", "two\n"), written("x.log", "n\n"), written("y", "n\n")];
         land(&lander, landing("l1", &base, changes)).unwrap();
         for mine in ["x.log", "y"] {

@@ -7,6 +7,7 @@ use std::io::{self, ErrorKind};
 use cap_fs_ext::{FollowSymlinks, MetadataExt, OpenOptionsFollowExt, OpenOptionsSyncExt};
 use cap_std::fs::{Dir, File, OpenOptions};
 
+use crate::OWN_FOLDER;
 use crate::repo::folder::Folder;
 use crate::repo::path::CheckoutPath;
 use crate::types::CallError;
@@ -52,6 +53,11 @@ impl WriteArea<'_> {
     }
 
     fn check(&self, path: &CheckoutPath, place: &CheckoutPath) -> Result<(), CallError> {
+        if place.as_str().split('/').any(|name| name == OWN_FOLDER) {
+            return Err(CallError::Denied(format!(
+                "{path} lies in `{OWN_FOLDER}`, which holds the program's own files"
+            )));
+        }
         if place.is_within(self.root) {
             return Ok(());
         }

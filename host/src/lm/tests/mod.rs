@@ -121,7 +121,7 @@ async fn who_gives_up_says_where_how_often_and_why_and_can_ask_again() {
 async fn what_a_person_has_to_mend_breaks_the_model() {
     let quota = r#"{"error":{"message":"no credit","code":"insufficient_quota"}}"#;
     for (code, body, part) in [
-        (401, r#"{"error":"wrong key sk-1234"}"#, "set OPENAI_API_KEY"),
+        (401, r#"{"error":"wrong key sk-1234"}"#, "set VLLM_API_KEY"),
         (404, r#"{"error":"no such model"}"#, "`scripted`"),
         (429, quota, "add credit"),
     ] {

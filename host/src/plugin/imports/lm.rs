@@ -40,7 +40,9 @@ impl HostConversation for CallState {
 
     async fn reply(&mut self, handle: Resource<Conversation>) -> Result<Reply, ImportError> {
         self.enter(Grant::Lm)?;
-        Ok(self.table.get_mut(&handle)?.reply().await?.into())
+        let reply = self.table.get_mut(&handle)?.reply().await?;
+        self.agent.count(reply.usage);
+        Ok(reply.into())
     }
 
     async fn elide_results(

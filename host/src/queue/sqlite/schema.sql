@@ -1,4 +1,4 @@
--- The task store of code-agent, version 1. People query `tasks`, `planners`
+-- The task store of code-agent, version 2. People query `tasks`, `planners`
 -- and `cycles` by hand: their first columns keep these names. Times are
 -- RFC 3339 text in UTC; leases are milliseconds since 1970, for they are compared.
 
@@ -83,12 +83,27 @@ CREATE TABLE landings (
     task_id       TEXT NOT NULL REFERENCES tasks (id),
     commit_id     TEXT NOT NULL,
     parent_id     TEXT NOT NULL,
-    files         TEXT NOT NULL,             -- JSON list; empty until the ref has moved
+    files         TEXT NOT NULL,             -- JSON list
     created_at    TEXT NOT NULL,
-    landed        INTEGER NOT NULL           -- 0 until the ref has moved
+    landed        INTEGER NOT NULL,          -- 0 until the ref has moved
+    report        TEXT                       -- JSON; the worker's, where this landing completes the task
 ) STRICT;
 
 CREATE INDEX landings_by_task ON landings (task_id);
+
+-- What each call of a role asked of the model, in tokens.
+CREATE TABLE usage (
+    run_id              TEXT NOT NULL REFERENCES runs (run_id),
+    cycle_number        INTEGER NOT NULL,
+    role                TEXT NOT NULL,
+    subject             TEXT,                -- planner_id or task id; none for the judge
+    input_tokens        INTEGER NOT NULL,    -- cached ones included
+    cached_input_tokens INTEGER NOT NULL,
+    output_tokens       INTEGER NOT NULL,
+    created_at          TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX usage_by_cycle ON usage (run_id, cycle_number);
 
 CREATE TABLE events (
     sequence   INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -111,10 +111,15 @@ fn in_savepoint<T>(
 ) -> rusqlite::Result<T> {
     connection.execute_batch("SAVEPOINT change")?;
     let outcome = change(connection);
-    if outcome.is_err() {
-        connection.execute_batch("ROLLBACK TO change")?;
+    // A full disk makes SQLite roll everything back by itself, and then there
+    // is no savepoint left; the reason has to reach the caller all the same.
+    if connection.is_autocommit() {
+        return outcome;
     }
-    connection.execute_batch("RELEASE change")?;
+    match &outcome {
+        Ok(_) => connection.execute_batch("RELEASE change")?,
+        Err(_) => connection.execute_batch("ROLLBACK TO change; RELEASE change")?,
+    }
     outcome
 }
 

@@ -1,0 +1,176 @@
+//! The store of one run: each operation is a change that the writer makes, in
+//! the transaction that it shares with what came in at the same time.
+
+use rusqlite::Connection;
+
+use super::{Database, statements};
+use crate::Result;
+use crate::clock::Clock;
+use crate::events::{Event, Outcome};
+use crate::queue::{
+    Claim, Counts, CycleEnd, CycleState, LandingRow, OpenCycle, Plan, Planner, Standing, Store,
+};
+use crate::types::{Report, Role, Usage};
+
+/// The store of one run in a database.
+#[derive(Clone)]
+pub struct RunStore {
+    database: Database,
+    run: std::sync::Arc<str>,
+    clock: Clock,
+}
+
+/// What a change works with: a transaction, and whose it is.
+pub(super) struct Change<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) run: &'a str,
+    pub(super) clock: &'a Clock,
+}
+
+impl RunStore {
+    pub(super) fn new(database: Database, run: &str, clock: Clock) -> Self {
+        Self { database, run: run.into(), clock }
+    }
+
+    /// The run's id.
+    pub fn run(&self) -> &str {
+        &self.run
+    }
+
+    /// The database that the run is in.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Writes down what is about to land. Returns the ids of landings whose
+    /// claims are lost; then nothing was written. Blocks.
+    pub fn record_landings(&self, rows: Vec<LandingRow>) -> Result<Vec<String>> {
+        let change = self.job(move |change| statements::landings::record_all(change, &rows));
+        self.database.writer.run_blocking(change)
+    }
+
+    /// Writes down that these have landed, and completes the tasks of those
+    /// that came with a report. Blocks.
+    pub fn confirm_landings(&self, rows: Vec<LandingRow>) -> Result<()> {
+        let change = self.job(move |change| statements::landings::confirm_all(change, &rows));
+        self.database.writer.run_blocking(change)
+    }
+
+    /// Writes down how the run ended.
+    pub async fn end_run(&self, outcome: Outcome, message: Option<String>) -> Result<()> {
+        self.write(move |change| statements::runs::end(change, outcome, message)).await
+    }
+
+    /// Writes that a run goes on, standing on `tip`.
+    pub async fn resumed(&self, tip: String) -> Result<()> {
+        self.write(move |change| statements::runs::resumed(change, &tip)).await
+    }
+
+    /// Landings of which it is not known whether their ref has moved: their
+    /// ids and commits.
+    pub async fn unconfirmed_landings(&self) -> Result<Vec<(String, String)>> {
+        self.write(|change| statements::landings::unconfirmed(change)).await
+    }
+
+    /// Brings the rows in line with what a host left behind when it ended:
+    /// these landings did land, and nobody works any more.
+    pub async fn settle(&self, landed: Vec<String>) -> Result<()> {
+        self.write(move |change| statements::landings::settle(change, &landed)).await
+    }
+
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Change<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.database.writer.run(self.job(change)).await
+    }
+
+    fn job<T>(
+        &self,
+        change: impl FnOnce(&Change<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static {
+        let (run, clock) = (self.run.clone(), self.clock.clone());
+        move |connection| change(&Change { connection, run: &run, clock: &clock })
+    }
+}
+
+impl Store for RunStore {
+    async fn standing(&self) -> Result<Standing> {
+        self.write(|change| statements::cycles::standing(change)).await
+    }
+
+    async fn start_cycle(&self, cycle: u32, base: String) -> Result<OpenCycle> {
+        self.write(move |change| statements::cycles::start(change, cycle, &base)).await
+    }
+
+    async fn start_planner(&self, planner: &Planner) -> Result<()> {
+        let planner = planner.clone();
+        self.write(move |change| statements::planners::start(change, &planner)).await
+    }
+
+    async fn finish_planner(
+        &self,
+        cycle: u32,
+        planner: &Planner,
+        plan: Plan,
+    ) -> Result<Vec<Planner>> {
+        let planner = planner.clone();
+        self.write(move |change| statements::planners::finish(change, cycle, &planner, &plan)).await
+    }
+
+    async fn fail_planner(&self, planner: &Planner, error: String) -> Result<()> {
+        let planner = planner.clone();
+        self.write(move |change| statements::planners::fail(change, &planner, &error)).await
+    }
+
+    async fn claim(&self, cycle: u32, slot: &str) -> Result<Option<Claim>> {
+        let slot = slot.to_owned();
+        self.write(move |change| statements::tasks::claim(change, cycle, &slot)).await
+    }
+
+    async fn renew(&self, claim: &Claim) -> Result<bool> {
+        let claim = claim.clone();
+        self.write(move |change| statements::tasks::renew(change, &claim)).await
+    }
+
+    async fn complete(&self, claim: &Claim, report: Report) -> Result<bool> {
+        let claim = claim.clone();
+        self.write(move |change| statements::tasks::complete(change, &claim, &report)).await
+    }
+
+    async fn fail_attempt(&self, claim: &Claim, error: String) -> Result<bool> {
+        let claim = claim.clone();
+        self.write(move |change| statements::tasks::fail_attempt(change, &claim, &error)).await
+    }
+
+    async fn model_used(
+        &self,
+        cycle: u32,
+        role: Role,
+        subject: Option<&str>,
+        usage: Usage,
+    ) -> Result<()> {
+        let subject = subject.map(str::to_owned);
+        self.write(move |change| {
+            statements::cycles::model_used(change, cycle, role, subject, usage)
+        })
+        .await
+    }
+
+    async fn open_tasks(&self, cycle: u32) -> Result<u32> {
+        self.write(move |change| statements::tasks::open(change, cycle)).await
+    }
+
+    async fn cycle_state(&self, cycle: u32) -> Result<CycleState> {
+        self.write(move |change| statements::cycles::state(change, cycle)).await
+    }
+
+    async fn end_cycle(&self, end: CycleEnd) -> Result<Counts> {
+        self.write(move |change| statements::cycles::end(change, &end)).await
+    }
+
+    async fn record(&self, who: &str, event: Event) -> Result<()> {
+        let who = who.to_owned();
+        self.write(move |change| statements::record(change, &who, &event)).await
+    }
+}

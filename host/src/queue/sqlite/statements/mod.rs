@@ -1,0 +1,78 @@
+//! The changes of a run's state, each inside the transaction that it is given,
+//! each with the events that tell of it. One file per table or two.
+
+pub(super) mod cycles;
+pub(super) mod landings;
+pub(super) mod planners;
+pub(super) mod runs;
+pub(super) mod tasks;
+
+use rusqlite::types::Type;
+use rusqlite::{Connection, Row, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::run_store::Change;
+use crate::events::Event;
+use crate::queue::Planner;
+use crate::types::{Priority, TaskDraft};
+
+type Result<T> = rusqlite::Result<T>;
+
+/// Who speaks where no agent does.
+const HOST: &str = "host";
+
+pub(super) fn record(change: &Change<'_>, who: &str, event: &Event) -> Result<()> {
+    let body = serde_json::to_value(event)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let kind = body.get("event").and_then(|kind| kind.as_str()).unwrap_or_default().to_owned();
+    change
+        .connection
+        .prepare_cached(
+            "INSERT INTO events (run_id, created_at, who, kind, body) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![change.run, change.clock.timestamp(), who, kind, body.to_string()])?;
+    Ok(())
+}
+
+fn domain_name(planner: &Planner) -> Option<String> {
+    planner.domain.as_ref().map(|domain| domain.name.clone())
+}
+
+fn count(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+/// Reads columns 1 to 4: title, description, priority, file_paths.
+fn read_draft(row: &Row<'_>) -> Result<TaskDraft> {
+    let priority: String = row.get(3)?;
+    Ok(TaskDraft {
+        title: row.get(1)?,
+        description: row.get(2)?,
+        priority: priority.parse::<Priority>().map_err(|error| {
+            rusqlite::Error::FromSqlConversionFailure(3, Type::Text, error.into())
+        })?,
+        file_paths: read_json(row, 4)?,
+    })
+}
+
+fn to_json(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
+fn read_json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<T> {
+    let text: String = row.get(column)?;
+    serde_json::from_str(&text).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
+    })
+}
+
+fn collect<T>(
+    connection: &Connection,
+    query: &str,
+    parameters: impl rusqlite::Params,
+    read: impl FnMut(&Row<'_>) -> Result<T>,
+) -> Result<Vec<T>> {
+    connection.prepare_cached(query)?.query_map(parameters, read)?.collect()
+}

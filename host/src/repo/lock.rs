@@ -1,0 +1,111 @@
+//! One live host for each repository and branch: an advisory lock on a file in
+//! the git directory that all working trees share. The kernel frees it when
+//! the process dies, however it dies.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use super::failed;
+use super::open::{Repository, find_common_directory};
+use crate::{Error, Result};
+
+/// Bytes of a lock file that are read: what we write is far shorter.
+const LONGEST_NOTE: u64 = 256;
+
+/// Held while a host works on a branch.
+#[derive(Debug)]
+pub struct HostLock {
+    /// Locked until it is closed.
+    _file: File,
+}
+
+impl Repository {
+    /// Takes the branch for `run`, or says who has it.
+    pub fn take(&self, run: &str) -> Result<HostLock> {
+        let path = lock_file(self.common_directory(), self.branch());
+        let doing = || format!("take the lock {}", path.display());
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(failed(doing()))?;
+        }
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(failed(doing()))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::failed(format!(
+                    "another code-agent is at work on the branch `{}` of this repository ({}); wait \
+                     for it or stop it, or work on another branch",
+                    self.branch(),
+                    read_note(&mut file)
+                )));
+            }
+            Err(TryLockError::Error(error)) => return Err(failed(doing())(error)),
+        }
+        let note = format!("process {}, run {run}\n", std::process::id());
+        let written = file.set_len(0).and_then(|()| file.write_all(note.as_bytes()));
+        written.map_err(failed(doing()))?;
+        Ok(HostLock { _file: file })
+    }
+}
+
+/// Who works on a branch of the repository that holds `root_path`, in words;
+/// none where nobody does.
+pub fn holder(root_path: &Path, branch: &str) -> Result<Option<String>> {
+    let path = lock_file(&find_common_directory(root_path)?, branch);
+    let Ok(mut file) = File::open(&path) else { return Ok(None) };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(None),
+        Err(TryLockError::WouldBlock) => Ok(Some(read_note(&mut file))),
+        Err(TryLockError::Error(error)) => {
+            Err(failed(format!("look at the lock {}", path.display()))(error))
+        }
+    }
+}
+
+/// A branch's name holds slashes, and no letter case that every file system
+/// keeps apart: in hex it is one plain name.
+fn lock_file(common_directory: &Path, branch: &str) -> PathBuf {
+    let name: String = branch.bytes().map(|byte| format!("{byte:02x}")).collect();
+    common_directory.join("code-agent").join(format!("{name}.lock"))
+}
+
+fn read_note(file: &mut File) -> String {
+    let mut note = String::new();
+    let read = file
+        .seek(SeekFrom::Start(0))
+        .and_then(|_| file.take(LONGEST_NOTE).read_to_string(&mut note));
+    match read {
+        Ok(_) if !note.trim().is_empty() => note.trim().to_owned(),
+        _ => "it has not said who it is".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Sandbox;
+    use super::*;
+
+    #[test]
+    fn a_branch_has_one_host_at_a_time() {
+        let sandbox = Sandbox::with(&[("a", "one\n"), ("src/b", "one\n")]);
+        let repository = sandbox.open();
+        assert_eq!(holder(sandbox.top(), "main").unwrap(), None);
+        let lock = repository.take("r1").unwrap();
+        let below = Repository::open(&sandbox.top().join("src"), "main", true).unwrap();
+        let refusal = below.take("r2").unwrap_err().to_string();
+        let process = format!("process {}, run r1", std::process::id());
+        assert!(refusal.contains(&process), "{refusal}");
+        assert_eq!(holder(sandbox.top(), "main").unwrap(), Some(process));
+        let other = Repository::open(sandbox.top(), "other", true).unwrap();
+        other.take("r3").unwrap();
+        drop(lock);
+        assert_eq!(holder(sandbox.top(), "main").unwrap(), None);
+        below.take("r2").unwrap();
+    }
+}

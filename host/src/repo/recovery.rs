@@ -1,0 +1,248 @@
+//! Going on after a host that ended in the middle of something: lock files of
+//! its own that git left behind, a working tree that was half moved, and
+//! landings of which only the reference knows whether they landed.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use git2::build::CheckoutBuilder;
+use git2::{ErrorCode, Oid};
+
+use super::open::Repository;
+use super::references::{run_reference, run_tip, sync_reference};
+use super::tree::difference;
+use super::worktrees::{self, Holder};
+use super::{commit_id, failed};
+use crate::Result;
+
+/// Marks that a run's work is on its way into working trees; names the commit.
+const MOVING: &str = "refs/code-agent/moving/";
+
+impl Repository {
+    /// Puts right what a host that died left half done. Only whoever holds
+    /// the branch's lock may call it: what is found here is a dead host's.
+    pub fn recover(&self, run: &str) -> Result<()> {
+        let git = self.git()?;
+        let tip = run_tip(&git, run)?;
+        let common = self.common_directory();
+        remove_lock(&common.join(format!("{}.lock", run_reference(run)?)), |_| true)?;
+        // Others write the branch too; a lock of ours names the run's tip, or
+        // nothing where the host died before it wrote.
+        let ours = |text: &str| text.trim().is_empty() || text.trim() == tip.to_string();
+        remove_lock(&common.join(format!("{}.lock", self.branch_reference())), ours)?;
+        let Some(to) = moving(&git, run)? else { return Ok(()) };
+        for holder in worktrees::holders(self)? {
+            mend(&holder, to)?;
+        }
+        self.moved(&git, run)
+    }
+
+    /// Whether the run's reference contains the commit.
+    pub fn contains(&self, run: &str, commit: &str) -> Result<bool> {
+        let git = self.git()?;
+        let (id, tip) = (commit_id(commit)?, run_tip(&git, run)?);
+        if id == tip {
+            return Ok(true);
+        }
+        let doing = || format!("look whether {commit} landed");
+        // A commit that was taken back may have been pruned since.
+        if !git.odb().map_err(failed(doing()))?.exists(id) {
+            return Ok(false);
+        }
+        git.graph_descendant_of(tip, id).map_err(failed(doing()))
+    }
+
+    /// Says that working trees are about to move to `to`.
+    pub(super) fn moving(&self, git: &git2::Repository, run: &str, to: Oid) -> Result<()> {
+        let name = format!("{MOVING}{run}");
+        git.reference(&name, to, true, "code-agent: moving")
+            .map_err(failed(format!("make `{name}`")))?;
+        sync_reference(self.common_directory(), &name)
+    }
+
+    /// Says that they have, or never will.
+    pub(super) fn moved(&self, git: &git2::Repository, run: &str) -> Result<()> {
+        let name = format!("{MOVING}{run}");
+        match git.find_reference(&name).and_then(|mut reference| reference.delete()) {
+            Err(error) if error.code() != ErrorCode::NotFound => {
+                Err(failed(format!("remove `{name}`"))(error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn moving(git: &git2::Repository, run: &str) -> Result<Option<Oid>> {
+    let name = format!("{MOVING}{run}");
+    match git.refname_to_id(&name) {
+        Ok(to) => Ok(Some(to)),
+        Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+        Err(error) => Err(failed(format!("read `{name}`"))(error)),
+    }
+}
+
+fn remove_lock(path: &Path, ours: impl Fn(&str) -> bool) -> Result<()> {
+    let removed = match fs::read_to_string(path) {
+        Ok(text) if ours(&text) => fs::remove_file(path),
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    };
+    removed.map_err(failed(format!("remove the lock {} of a dead process", path.display())))
+}
+
+/// Takes a working tree that was half moved back to its HEAD: each file that
+/// the move was to write and that is as it was to be, or the beginning of it.
+/// What a person changed since is left alone, and the start's own check
+/// refuses a tree that is dirty then.
+fn mend(holder: &Holder, to: Oid) -> Result<()> {
+    let git = worktrees::open(holder)?;
+    let doing = || format!("mend the working tree at {}", holder.top.display());
+    let index_lock = git.path().join("index.lock");
+    remove_lock(&index_lock, |_| true)?;
+    let head = git.head().and_then(|head| head.peel_to_tree()).map_err(failed(doing()))?;
+    let target = git.find_commit(to).and_then(|commit| commit.tree()).map_err(failed(doing()))?;
+    let deltas = difference(&git, Some(&head), &target).map_err(failed(doing()))?;
+    let mut back = CheckoutBuilder::new();
+    back.force().disable_pathspec_match(true).remove_untracked(false);
+    let mut any = false;
+    for delta in &deltas {
+        let Ok(name) = std::str::from_utf8(&delta.path) else { continue };
+        let file = holder.top.join(name);
+        if !is_half_moved(&git, &file, name, &target).map_err(failed(doing()))? {
+            continue;
+        }
+        if head.get_path(Path::new(name)).is_ok() {
+            back.path(name);
+            any = true;
+        } else {
+            remove_new(&git, &file, name).map_err(failed(doing()))?;
+        }
+    }
+    if any {
+        git.checkout_tree(head.as_object(), Some(&mut back)).map_err(failed(doing()))?;
+    }
+    Ok(())
+}
+
+/// Whether the file is what the move writes, or the beginning of that; a file
+/// that the move removes counts when it is gone.
+fn is_half_moved(
+    git: &git2::Repository,
+    file: &PathBuf,
+    name: &str,
+    target: &git2::Tree<'_>,
+) -> Result<bool, git2::Error> {
+    let wanted = match target.get_path(Path::new(name)) {
+        Ok(entry) => Some(git.find_blob(entry.id())?),
+        Err(error) if error.code() == ErrorCode::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    let found = match fs::symlink_metadata(file) {
+        Ok(metadata) if metadata.is_symlink() => {
+            fs::read_link(file).ok().map(|link| link.into_os_string().into_encoded_bytes())
+        }
+        Ok(metadata) if metadata.is_file() => fs::read(file).ok(),
+        Ok(_) => return Ok(false),
+        Err(_) => None,
+    };
+    Ok(match (wanted, found) {
+        (Some(wanted), Some(found)) => wanted.content().starts_with(&found),
+        (None, None) => true,
+        _ => false,
+    })
+}
+
+/// Removes a file that the move added, from the index too.
+fn remove_new(git: &git2::Repository, file: &Path, name: &str) -> Result<(), git2::Error> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(git2::Error::from_str(&error.to_string()));
+        }
+        _ => {}
+    }
+    let mut index = git.index()?;
+    if index.get_path(Path::new(name), 0).is_some() {
+        index.remove_path(Path::new(name))?;
+        index.write()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::landing::{Lander, LandingRecord};
+    use super::super::testing::{Sandbox, land, landing, removed, written};
+    use super::super::working_tree::BranchOutcome;
+    use super::*;
+
+    fn landed(sandbox: &Sandbox) -> (Repository, String) {
+        let repository = sandbox.open();
+        let base = repository.begin("r1").unwrap();
+        let lander = Lander::start(&repository, "r1", |_: &[LandingRecord]| Ok(())).unwrap();
+        let changes =
+            vec![written("a", "two\nlines\n"), written("new/file", "n\n"), removed("gone")];
+        let commit = land(&lander, landing("l1", &base, changes)).unwrap().commit;
+        (repository, commit)
+    }
+
+    fn files() -> Sandbox {
+        Sandbox::with(&[("a", "one\n"), ("b", "one\n"), ("gone", "g\n")])
+    }
+
+    #[test]
+    fn a_half_moved_tree_is_mended_and_moves_then() {
+        let sandbox = files();
+        let (repository, commit) = landed(&sandbox);
+        let git = repository.git().unwrap();
+        repository.moving(&git, "r1", commit_id(&commit).unwrap()).unwrap();
+        // As a host leaves it that dies while it writes.
+        sandbox.write("a", "two\nli");
+        sandbox.write("new/file", "n\n");
+        fs::remove_file(sandbox.top().join("gone")).unwrap();
+        fs::write(sandbox.top().join(".git/index.lock"), "").unwrap();
+        fs::write(sandbox.top().join(".git/refs/code-agent/runs/r1.lock"), "").unwrap();
+        fs::write(sandbox.top().join(".git/refs/heads/main.lock"), "").unwrap();
+        repository.recover("r1").unwrap();
+        assert_eq!(sandbox.git(&["status", "--porcelain"]), "");
+        assert_eq!(repository.end_cycle("r1").unwrap(), BranchOutcome::Moved { to: commit });
+        assert_eq!(sandbox.read("a"), "two\nlines\n");
+        assert!(!sandbox.git(&["for-each-ref"]).contains("moving"));
+    }
+
+    #[test]
+    fn what_a_person_changed_since_is_left_alone() {
+        let sandbox = files();
+        let (repository, commit) = landed(&sandbox);
+        let git = repository.git().unwrap();
+        repository.moving(&git, "r1", commit_id(&commit).unwrap()).unwrap();
+        sandbox.write("a", "two\nlines\n");
+        sandbox.write("b", "mine\n");
+        repository.recover("r1").unwrap();
+        assert_eq!(sandbox.git(&["status", "--porcelain"]), " M b");
+        assert_eq!((sandbox.read("a"), sandbox.read("b")), ("one\n".into(), "mine\n".into()));
+    }
+
+    #[test]
+    fn staged_work_of_a_move_that_lacked_only_its_branch_is_taken_back() {
+        let sandbox = files();
+        let (repository, commit) = landed(&sandbox);
+        let git = repository.git().unwrap();
+        repository.moving(&git, "r1", commit_id(&commit).unwrap()).unwrap();
+        sandbox.git(&["read-tree", "-u", "-m", "HEAD", &commit]);
+        assert_ne!(sandbox.git(&["status", "--porcelain"]), "");
+        repository.recover("r1").unwrap();
+        assert_eq!(sandbox.git(&["status", "--porcelain"]), "");
+    }
+
+    #[test]
+    fn the_reference_says_what_landed() {
+        let sandbox = files();
+        let (repository, commit) = landed(&sandbox);
+        assert!(repository.contains("r1", &commit).unwrap());
+        let beside = sandbox.commit_beside("refs/heads/other", &[("a", "x\n")]);
+        assert!(!repository.contains("r1", &beside).unwrap());
+        assert!(!repository.contains("r1", &"ab".repeat(20)).unwrap());
+    }
+}
