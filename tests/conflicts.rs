@@ -74,6 +74,37 @@ fn the_same_line_at_once_lands_at_the_second_attempt() {
 }
 
 #[test]
+fn a_conflict_in_the_middle_of_a_task_ends_the_attempt() {
+    let project = Project::new(&[("count.txt", "count: 0\n")]);
+    let push = |message: &str| call("git_commit_and_push", json!({ "message": message }));
+    let left = Rule::worker(&["Task: Count left\n", "Attempt: 1"])
+        .turn(call("list_files_recursive", json!({})).barrier("both work", 2))
+        .turn(edit("count.txt", "count: 0", "count: left"))
+        .turn(push("Left in the middle").barrier("both are done", 2))
+        // Either it landed, or the attempt ended and nobody asks for this.
+        .turn(finish_task("Left is done.").expects(&["landed as"]));
+    let server = ModelServer::start(Script::new([
+        plan(&["left", "right"]),
+        domain("left", &[("Count left", "count.txt")]),
+        domain("right", &[("Count right", "count.txt")]),
+        left,
+        together("Count right", edit("count.txt", "count: 0", "count: right")),
+        Rule::worker(&["Attempt: 2", "count.txt"])
+            .turn(write_file("count.txt", "count: both\n"))
+            .turn(finish_task("Done on top of the other.")),
+        content_judge(),
+    ]))
+    .unwrap();
+    let mut command = code_agent(&project);
+    command.args(["--goal", "Both", "--max-workers", "2"]).args(model(&server));
+    run(&mut command).expect_code(0);
+    assert_eq!(server.violations(), Vec::<String>::new());
+    project.assert_sound();
+    assert_eq!(project.read("count.txt"), "count: both\n");
+    assert_eq!(project.query::<u32>("SELECT count(*) FROM tasks WHERE status = 'completed'"), 2);
+}
+
+#[test]
 fn a_task_that_never_lands_is_given_up_and_the_run_goes_on() {
     let project = Project::new(&[("a.txt", "a\n")]);
     let server = ModelServer::start(Script::new([

@@ -11,7 +11,7 @@ use crate::scripts::{content_judge, plan, writer};
 
 /// The default plugins, but for a sub-planner that misbehaves where its
 /// domain's name says so.
-fn plugins_with_hostile_planner(project: &Project) -> PathBuf {
+fn plugins_with_hostile_planner(project: &Project, limits: &str) -> PathBuf {
     let folder = project.beside("plugins");
     fs::create_dir(&folder).unwrap();
     let mut manifest = String::new();
@@ -24,7 +24,7 @@ fn plugins_with_hostile_planner(project: &Project) -> PathBuf {
     }
     manifest += &format!(
         "[plugins.hostile]\ncomponent = \"{}\"\nrole = \"sub-planner\"\n\
-         [plugins.hostile.limits]\nmemory-mib = 32\ncompute-milliseconds = 200\n",
+         [plugins.hostile.limits]\n{limits}\n",
         hostile_component().display()
     );
     fs::write(folder.join("plugins.toml"), manifest).unwrap();
@@ -32,7 +32,7 @@ fn plugins_with_hostile_planner(project: &Project) -> PathBuf {
 }
 
 /// Runs a cycle with a good domain and one of this name.
-fn run_with(name: &str) -> (Project, Ended) {
+fn run_with(name: &str, limits: &str) -> (Project, Ended) {
     let project = Project::new(&[("a.txt", "a\n")]);
     let server = ModelServer::start(Script::new([
         plan(&["good", name]),
@@ -41,7 +41,7 @@ fn run_with(name: &str) -> (Project, Ended) {
     ]))
     .unwrap();
     let mut command = bare(&project);
-    command.arg("--plugins").arg(plugins_with_hostile_planner(&project));
+    command.arg("--plugins").arg(plugins_with_hostile_planner(&project, limits));
     command.args(["--goal", "Add", "--json"]).args(model(&server));
     let ended = run(&mut command).expect_code(0);
     assert_eq!(server.violations(), Vec::<String>::new());
@@ -50,7 +50,12 @@ fn run_with(name: &str) -> (Project, Ended) {
 
 #[track_caller]
 fn assert_named_and_survived(name: &str, reason: &str) {
-    let (project, ended) = run_with(name);
+    assert_survived_with("memory-mib = 32\ncompute-milliseconds = 200", name, reason);
+}
+
+#[track_caller]
+fn assert_survived_with(limits: &str, name: &str, reason: &str) {
+    let (project, ended) = run_with(name, limits);
     project.assert_sound();
     assert_eq!(project.read("good.txt"), "good\n", "the other domain's work landed");
     let events = ended.events();
@@ -89,4 +94,10 @@ fn an_endless_recursion_is_ended() {
 #[test]
 fn an_error_is_told_as_it_is() {
     assert_named_and_survived("error", "this domain asks for an error");
+}
+
+#[test]
+fn a_call_that_takes_too_long_is_ended() {
+    let limits = "call-seconds = 1\ncompute-milliseconds = 60000";
+    assert_survived_with(limits, "loop", "took longer than 1 s");
 }

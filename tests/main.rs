@@ -7,10 +7,13 @@
     clippy::panic,
     reason = "tests stop at the first surprise"
 )]
+#![allow(clippy::disallowed_methods, reason = "tests make what they look at")]
 
+mod architecture;
 mod conflicts;
 mod faults;
 mod hostile_planners;
+mod library;
 mod program;
 mod project;
 mod refusals;

@@ -48,6 +48,17 @@ fn a_branch_with_a_dirty_tree() {
 }
 
 #[test]
+fn a_repository_that_brings_our_own_folder() {
+    let project =
+        Project::new(&[("a.txt", "a\n"), (".code-agent/code_agent_tasks.db", "not ours\n")]);
+    refused(&project, &["--goal", "Write"], 2, &[".code-agent", "git tracks it"]);
+    let linked = Project::new(&[("a.txt", "a\n")]);
+    std::os::unix::fs::symlink(linked.beside("elsewhere"), linked.path().join(".code-agent"))
+        .unwrap();
+    refused(&linked, &["--goal", "Write"], 2, &[".code-agent", "it is a link"]);
+}
+
+#[test]
 fn a_plugins_folder_without_a_judge() {
     let project = Project::new(&[("a.txt", "a\n")]);
     let folder = project.beside("plugins");

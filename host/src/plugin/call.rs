@@ -8,6 +8,7 @@ use wasmtime::component::{Instance, InstancePre};
 use wasmtime::{Store, UpdateDeadline};
 
 use super::bindings::exports::code_agent::plugin::{judge, main_planner, sub_planner, worker};
+use super::bounds::Bounded;
 use super::state::CallState;
 use super::{CallFailure, FailureReason, Plugin, Plugins};
 use crate::agent::Agent;
@@ -98,17 +99,13 @@ impl Plugins {
         .await
     }
 
-    async fn call<T>(
+    async fn call<T: Bounded>(
         &self,
         agent: Arc<Agent>,
         ask: impl AsyncFnOnce(&mut Store<CallState>, &Plugin, Instance) -> Answer<T>,
     ) -> Result<T, CallFailure> {
         let role = agent.role();
-        let plugin = self.of_role(role).map_err(|error| CallFailure {
-            plugin: "none".into(),
-            role,
-            reason: FailureReason::Crashed(error.to_string()),
-        })?;
+        let plugin = self.of_role(role);
         let mut store = self.store(plugin, agent);
         let limit = plugin.entry.limits.call_seconds;
         let answer = tokio::time::timeout(Duration::from_secs(limit.into()), async {
@@ -117,8 +114,8 @@ impl Plugins {
         })
         .await;
         let reason = match answer {
-            Ok(Ok(Ok(value))) => return Ok(value),
-            Ok(Ok(Err(error))) => FailureReason::GaveUp(error),
+            Ok(Ok(Ok(value))) => return Ok(value.bounded()),
+            Ok(Ok(Err(error))) => FailureReason::GaveUp(error.bounded()),
             Ok(Err(error)) => FailureReason::Crashed(describe(&error)),
             Err(_) => FailureReason::TimedOut(limit),
         };

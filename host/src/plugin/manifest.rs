@@ -2,6 +2,8 @@
 //! limits. Owns the file's form; whether a component really exports the role
 //! is found out when it is loaded.
 
+#![expect(clippy::disallowed_methods, reason = "a plugins folder is no checkout")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -2,7 +2,10 @@
 //! that knows wasmtime. What a component may do is the agent's business, what
 //! it is called for the cycle's.
 
+#![expect(clippy::disallowed_methods, reason = "a plugins folder is no checkout")]
+
 mod bindings;
+mod bounds;
 mod call;
 mod convert;
 mod engine;
@@ -24,7 +27,10 @@ use state::CallState;
 
 /// The plugins of a run, loaded and ready to be called.
 pub struct Plugins {
-    loaded: Vec<Plugin>,
+    main_planner: Plugin,
+    sub_planner: Plugin,
+    worker: Plugin,
+    judge: Plugin,
     engine: wasmtime::Engine,
     /// Dropped last: while a call runs, its limits need the ticks.
     _ticker: EpochTicker,
@@ -73,20 +79,27 @@ impl Plugins {
         imports::link(&mut linker).map_err(|error| {
             Error::failed(format!("can't link the contract's interfaces: {error:#}"))
         })?;
-        let loaded = entries
-            .into_iter()
-            .map(|entry| load(&engine, &linker, entry))
-            .collect::<Result<_>>()?;
-        let ticker = EpochTicker::start(&engine)?;
-        Ok(Self { loaded, engine, _ticker: ticker })
+        let plugin = |role: Role| match entries.iter().find(|entry| entry.role == role) {
+            Some(entry) => load(&engine, &linker, entry.clone()),
+            None => Err(Error::usage(format!("no plugin fills the role {role}"))),
+        };
+        Ok(Self {
+            main_planner: plugin(Role::MainPlanner)?,
+            sub_planner: plugin(Role::SubPlanner)?,
+            worker: plugin(Role::Worker)?,
+            judge: plugin(Role::Judge)?,
+            _ticker: EpochTicker::start(&engine)?,
+            engine,
+        })
     }
 
-    /// The plugin that fills a role; the manifest has made sure of one.
-    fn of_role(&self, role: Role) -> Result<&Plugin> {
-        self.loaded
-            .iter()
-            .find(|plugin| plugin.entry.role == role)
-            .ok_or_else(|| Error::failed(format!("no plugin fills the role {role}")))
+    fn of_role(&self, role: Role) -> &Plugin {
+        match role {
+            Role::MainPlanner => &self.main_planner,
+            Role::SubPlanner => &self.sub_planner,
+            Role::Worker => &self.worker,
+            Role::Judge => &self.judge,
+        }
     }
 }
 

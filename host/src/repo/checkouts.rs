@@ -1,5 +1,10 @@
 //! Where a run's checkouts lie, and when their folders come and go.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the folders that hold checkouts, not what is in them"
+)]
+
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;

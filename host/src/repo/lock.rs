@@ -2,6 +2,8 @@
 //! the git directory that all working trees share. The kernel frees it when
 //! the process dies, however it dies.
 
+#![expect(clippy::disallowed_methods, reason = "git's own folder is no checkout")]
+
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};

@@ -1,6 +1,11 @@
 //! Finding the user's repository and checking that a run may start on it.
 //! Changes nothing.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "git's own folder and the user's root path are no checkout"
+)]
+
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,8 @@
 //! Writing the commits of a group as one pack that survives the plug being
 //! pulled. Owns nothing but the way to the disk.
 
+#![expect(clippy::disallowed_methods, reason = "git's own folder is no checkout")]
+
 use std::fs;
 use std::path::Path;
 

@@ -2,6 +2,11 @@
 //! its own that git left behind, a working tree that was half moved, and
 //! landings of which only the reference knows whether they landed.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "git's own folder and the user's working tree are no checkout"
+)]
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,8 @@
 //! The run's reference and the branch as references: making, reading, moving
 //! and syncing them. The user's working tree is `working_tree`'s business.
 
+#![expect(clippy::disallowed_methods, reason = "git's own folder is no checkout")]
+
 use std::fs::File;
 use std::io;
 use std::path::Path;

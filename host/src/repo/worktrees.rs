@@ -1,6 +1,8 @@
 //! Which working trees have the branch, and whether one is clean. Changes
 //! nothing.
 
+#![expect(clippy::disallowed_methods, reason = "git's own folder is no checkout")]
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};

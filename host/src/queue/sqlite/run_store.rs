@@ -69,7 +69,7 @@ impl RunStore {
     /// Landings of which it is not known whether their ref has moved: their
     /// ids and commits.
     pub async fn unconfirmed_landings(&self) -> Result<Vec<(String, String)>> {
-        self.write(|change| statements::landings::unconfirmed(change)).await
+        self.write(statements::landings::unconfirmed).await
     }
 
     /// Brings the rows in line with what a host left behind when it ended:
@@ -96,7 +96,7 @@ impl RunStore {
 
 impl Store for RunStore {
     async fn standing(&self) -> Result<Standing> {
-        self.write(|change| statements::cycles::standing(change)).await
+        self.write(statements::cycles::standing).await
     }
 
     async fn start_cycle(&self, cycle: u32, base: String) -> Result<OpenCycle> {
