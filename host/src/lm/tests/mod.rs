@@ -121,18 +121,18 @@ async fn who_gives_up_says_where_how_often_and_why_and_can_ask_again() {
 async fn what_a_person_has_to_mend_breaks_the_model() {
     let quota = r#"{"error":{"message":"no credit","code":"insufficient_quota"}}"#;
     for (code, body, part) in [
-        (401, r#"{"error":"wrong key sk-1234"}"#, "set VLLM_API_KEY"),
+        (401, r#"{"error":"wrong key sk-0123456789"}"#, "set VLLM_API_KEY"),
         (404, r#"{"error":"no such model"}"#, "`scripted`"),
         (429, quota, "add credit"),
     ] {
         let server = serve(Rule::new(None, &[]).turn(status(code, body)));
-        let api_key = Secret::new("sk-1234");
+        let api_key = Secret::new("sk-0123456789");
         let (model, mut conversation) =
             started(ModelSettings { api_key, ..settings(&server.base_url()) }).await;
         assert_eq!(model.broken(), None);
         let sentence = unavailable(conversation.reply().await);
         assert!(sentence.contains(part) && sentence.contains(&server.base_url()), "{sentence}");
-        assert!(!sentence.contains("sk-1234"), "{sentence}");
+        assert!(!sentence.contains("sk-0123456789"), "{sentence}");
         assert_eq!(model.broken(), Some(Error::Failed(sentence.clone())));
         assert_eq!(unavailable(conversation.reply().await), sentence);
         assert_eq!(server.requests().len(), 1, "a broken model is not asked again");
