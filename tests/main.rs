@@ -15,4 +15,5 @@ mod program;
 mod project;
 mod refusals;
 mod scripts;
+mod status;
 mod whole_run;

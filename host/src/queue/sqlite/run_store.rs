@@ -61,15 +61,17 @@ impl RunStore {
         self.write(move |change| statements::runs::end(change, outcome, message)).await
     }
 
-    /// Writes that a run goes on, standing on `tip`.
-    pub async fn resumed(&self, tip: String) -> Result<()> {
-        self.write(move |change| statements::runs::resumed(change, &tip)).await
+    /// Writes that a run goes on, standing on `tip`, with so many cycles and
+    /// workers.
+    pub async fn resumed(&self, tip: String, max_cycles: u32, max_workers: u32) -> Result<()> {
+        self.write(move |change| statements::runs::resumed(change, &tip, max_cycles, max_workers))
+            .await
     }
 
     /// Landings of which it is not known whether their ref has moved: their
     /// ids and commits.
     pub async fn unconfirmed_landings(&self) -> Result<Vec<(String, String)>> {
-        self.write(|change| statements::landings::unconfirmed(change)).await
+        self.write(statements::landings::unconfirmed).await
     }
 
     /// Brings the rows in line with what a host left behind when it ended:
@@ -96,7 +98,7 @@ impl RunStore {
 
 impl Store for RunStore {
     async fn standing(&self) -> Result<Standing> {
-        self.write(|change| statements::cycles::standing(change)).await
+        self.write(statements::cycles::standing).await
     }
 
     async fn start_cycle(&self, cycle: u32, base: String) -> Result<OpenCycle> {
