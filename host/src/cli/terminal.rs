@@ -21,10 +21,14 @@ pub(super) fn printable_lines(text: &str) -> String {
     text.chars().map(|letter| if stays(letter) { letter } else { ' ' }).collect()
 }
 
-/// The text, printable, each line set in by two columns.
+/// The text, printable, its lines set in by two columns.
 pub(super) fn indented(text: &str) -> String {
     let lines = printable_lines(text.trim_end());
-    lines.lines().map(|line| format!("  {line}\n")).collect()
+    let set_in = |line: &str| match line {
+        "" => "\n".to_owned(),
+        line => format!("  {line}\n"),
+    };
+    lines.lines().map(set_in).collect()
 }
 
 /// The text's first `longest` characters.
@@ -97,7 +101,7 @@ mod tests {
         let hostile = "a\u{1b}[2J\u{9b}1mb\r\nc\td\u{7}";
         assert_eq!(printable(hostile), "a [2J 1mb  c d ");
         assert_eq!(printable_lines(hostile), "a [2J 1mb \nc\td ");
-        assert_eq!(indented("a\n\u{1b}b\n"), "  a\n   b\n");
+        assert_eq!(indented("a\n\n\u{1b}b\n"), "  a\n\n   b\n");
         let shown = table(["id", "title"], &[["x\u{1b}y".into(), "new\nline".into()]]);
         assert_eq!(shown, "id   title\nx y  new line\n");
         assert_eq!((clip("äöü", 2), clip("äö", 2)), ("äö…".to_owned(), "äö".to_owned()));
