@@ -18,4 +18,5 @@ mod program;
 mod project;
 mod refusals;
 mod scripts;
+mod status;
 mod whole_run;

@@ -1,4 +1,5 @@
-//! Runs the real program and waits for it, but not for ever.
+//! Runs the real program and waits for it, but not for ever; or lets it run
+//! while a test looks at it.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -61,23 +62,62 @@ pub fn model(server: &ModelServer) -> [String; 4] {
 }
 
 pub fn run(command: &mut Command) -> Ended {
+    start(command).finish()
+}
+
+/// A run of the program that goes on; it is killed where a test forgets it.
+pub struct Running {
+    child: Child,
+    stdout: mpsc::Receiver<String>,
+    stderr: mpsc::Receiver<String>,
+}
+
+pub fn start(command: &mut Command) -> Running {
     let mut child =
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let stdout = read_all(child.stdout.take().unwrap());
     let stderr = read_all(child.stderr.take().unwrap());
-    let code = wait(child);
-    Ended { code, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
+    Running { child, stdout, stderr }
 }
 
-fn read_all(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<String> {
+impl Running {
+    /// The process's id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it as SIGKILL does.
+    pub fn kill(mut self) -> Ended {
+        self.child.kill().unwrap();
+        self.finish()
+    }
+
+    /// Waits for its end.
+    pub fn finish(mut self) -> Ended {
+        let code = wait(&mut self.child);
+        Ended { code, stdout: self.stdout.recv().unwrap(), stderr: self.stderr.recv().unwrap() }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // One that was waited for is no longer there to be killed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn read_all(mut pipe: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (whole, read) = mpsc::channel();
     thread::spawn(move || {
         let mut text = String::new();
         pipe.read_to_string(&mut text).unwrap();
-        text
-    })
+        whole.send(text).ok();
+    });
+    read
 }
 
-fn wait(mut child: Child) -> Option<i32> {
+fn wait(child: &mut Child) -> Option<i32> {
     let id = child.id();
     let (ended, end) = mpsc::channel();
     let watchdog = thread::spawn(move || {

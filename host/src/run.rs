@@ -69,6 +69,8 @@ impl Run {
             base: repository.begin(&id)?,
             model: model.name().to_owned(),
             options: options.to_json()?,
+            max_cycles: options.max_cycles,
+            max_workers: options.max_workers,
         };
         let store = database.start_run(&id, row, clock.clone()).await?;
         Ok(Self { options, clock, store, repository, checkouts, model, plugins, lock })
@@ -87,7 +89,8 @@ impl Run {
         let checkouts = Checkouts::new(repository.clone(), id, &options.cache_folder()?)?;
         let store = Database::open(&database_path(&options))?.run(id, clock.clone());
         settle(&store, &repository).await?;
-        store.resumed(repository.tip(id)?).await?;
+        let tip = repository.tip(id)?;
+        store.resumed(tip, options.max_cycles, options.max_workers).await?;
         Ok(Self { options, clock, store, repository, checkouts, model, plugins, lock })
     }
 
