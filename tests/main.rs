@@ -10,12 +10,16 @@
 #![allow(clippy::disallowed_methods, reason = "tests make what they look at")]
 
 mod architecture;
+mod chaos;
 mod conflicts;
 mod faults;
 mod hostile_planners;
+mod interruption;
+mod large_run;
 mod library;
 mod program;
 mod project;
 mod refusals;
 mod scripts;
+mod watched;
 mod whole_run;

@@ -1,8 +1,9 @@
 //! Runs the real program and waits for it, but not for ever.
 
 use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -12,17 +13,23 @@ use model_server::ModelServer;
 use crate::project::Project;
 
 /// Far longer than any test's run takes: only a hang is ended by it.
-const TOO_LONG: Duration = Duration::from_secs(300);
+pub const TOO_LONG: Duration = Duration::from_secs(300);
 
 /// What a run of the program came to.
 #[derive(Debug)]
 pub struct Ended {
+    /// None where a signal ended it.
     pub code: Option<i32>,
+    pub signal: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
 
 impl Ended {
+    pub fn new(status: ExitStatus, stdout: String, stderr: String) -> Self {
+        Self { code: status.code(), signal: status.signal(), stdout, stderr }
+    }
+
     #[track_caller]
     pub fn expect_code(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
@@ -37,17 +44,39 @@ impl Ended {
 
 /// A call of the program on `project`, with the default plugins.
 pub fn code_agent(project: &Project) -> Command {
-    let mut command = bare(project);
+    code_agent_at(project, &project.path())
+}
+
+/// The same with a root path that is not the repository's top.
+pub fn code_agent_at(project: &Project, root_path: &Path) -> Command {
+    let mut command = program(project);
+    command.arg("--root-path").arg(root_path);
     command.args(["--branch", "main", "--plugins"]).arg(default_plugins());
     command
 }
 
 /// A call with nothing but the root path and the test's own cache.
 pub fn bare(project: &Project) -> Command {
+    let mut command = program(project);
+    command.arg("--root-path").arg(project.path());
+    command
+}
+
+/// Goes on with the run that is not done; its options come from its row.
+pub fn resume(project: &Project) -> Command {
+    resume_at(project, &project.path())
+}
+
+/// The same with another root path.
+pub fn resume_at(project: &Project, root_path: &Path) -> Command {
+    let mut command = program(project);
+    command.args(["resume", "--root-path"]).arg(root_path);
+    command
+}
+
+fn program(project: &Project) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_code-agent"));
     command
-        .arg("--root-path")
-        .arg(project.path())
         .current_dir(project.path())
         .env("XDG_CACHE_HOME", project.beside("cache"))
         .env("OPENAI_API_KEY", "sk-never-shown")
@@ -65,8 +94,8 @@ pub fn run(command: &mut Command) -> Ended {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let stdout = read_all(child.stdout.take().unwrap());
     let stderr = read_all(child.stderr.take().unwrap());
-    let code = wait(child);
-    Ended { code, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
+    let status = wait(child);
+    Ended::new(status, stdout.join().unwrap(), stderr.join().unwrap())
 }
 
 fn read_all(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<String> {
@@ -77,7 +106,7 @@ fn read_all(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<String> 
     })
 }
 
-fn wait(mut child: Child) -> Option<i32> {
+pub fn wait(mut child: Child) -> ExitStatus {
     let id = child.id();
     let (ended, end) = mpsc::channel();
     let watchdog = thread::spawn(move || {
@@ -88,7 +117,7 @@ fn wait(mut child: Child) -> Option<i32> {
     let status = child.wait().unwrap();
     ended.send(()).ok();
     watchdog.join().unwrap();
-    status.code()
+    status
 }
 
 /// The repository's own plugins, as `cargo xtask plugins` builds them.

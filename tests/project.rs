@@ -95,9 +95,29 @@ impl Project {
         let left: u32 =
             self.query("SELECT count(*) FROM tasks WHERE status IN ('pending', 'in_progress')");
         assert_eq!(left, 0, "no task is left open");
+        let leased: u32 =
+            self.query("SELECT count(*) FROM tasks WHERE lease_expires_at IS NOT NULL");
+        assert_eq!(leased, 0, "no lease is left");
+        assert_eq!(locks(&self.path().join(".git")), Vec::<PathBuf>::new(), "no lock is left");
         let checkouts = self.beside("cache").join("code-agent/checkouts");
         assert!(is_empty(&checkouts), "no checkout is left behind");
     }
+}
+
+/// The lock files of git; the host's own is freed by the kernel and may lie there.
+fn locks(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.ends_with(".git/code-agent") {
+            continue;
+        } else if path.is_dir() {
+            found.extend(locks(&path));
+        } else if path.extension().is_some_and(|ending| ending == "lock") {
+            found.push(path);
+        }
+    }
+    found
 }
 
 fn is_empty(folder: &Path) -> bool {
