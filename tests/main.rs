@@ -10,6 +10,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests make what they look at")]
 
 mod architecture;
+mod broken_storage;
 mod chaos;
 mod conflicts;
 mod faults;
