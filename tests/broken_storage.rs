@@ -30,8 +30,7 @@ fn database(project: &Project) -> PathBuf {
     project.path().join(".code-agent/code_agent_tasks.db")
 }
 
-/// A run that is in the middle: its first cycle was judged and no other is
-/// allowed yet.
+/// A run that was stopped in the middle: its first cycle was judged.
 fn half_done() -> (Project, ModelServer) {
     let project = SIZE.project();
     let server = ModelServer::start(SIZE.script()).unwrap();

@@ -87,8 +87,8 @@ impl Seen {
         }
     }
 
-    /// The first program reads nothing before its first event: without one
-    /// there is no run yet that could be resumed.
+    /// At least one step comes before each kill, so that there is a run to be
+    /// resumed.
     fn wait_for(&mut self, kill: &Kill, program: &mut Watched) {
         while self.steps < kill.steps {
             self.next(program);
