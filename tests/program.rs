@@ -2,8 +2,9 @@
 //! while a test looks at it.
 
 use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -13,17 +14,23 @@ use model_server::ModelServer;
 use crate::project::Project;
 
 /// Far longer than any test's run takes: only a hang is ended by it.
-const TOO_LONG: Duration = Duration::from_secs(300);
+pub const TOO_LONG: Duration = Duration::from_secs(300);
 
 /// What a run of the program came to.
 #[derive(Debug)]
 pub struct Ended {
+    /// None where a signal ended it.
     pub code: Option<i32>,
+    pub signal: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
 
 impl Ended {
+    pub fn new(status: ExitStatus, stdout: String, stderr: String) -> Self {
+        Self { code: status.code(), signal: status.signal(), stdout, stderr }
+    }
+
     #[track_caller]
     pub fn expect_code(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
@@ -38,17 +45,39 @@ impl Ended {
 
 /// A call of the program on `project`, with the default plugins.
 pub fn code_agent(project: &Project) -> Command {
-    let mut command = bare(project);
+    code_agent_at(project, &project.path())
+}
+
+/// The same with a root path that is not the repository's top.
+pub fn code_agent_at(project: &Project, root_path: &Path) -> Command {
+    let mut command = program(project);
+    command.arg("--root-path").arg(root_path);
     command.args(["--branch", "main", "--plugins"]).arg(default_plugins());
     command
 }
 
 /// A call with nothing but the root path and the test's own cache.
 pub fn bare(project: &Project) -> Command {
+    let mut command = program(project);
+    command.arg("--root-path").arg(project.path());
+    command
+}
+
+/// Goes on with the run that is not done; its options come from its row.
+pub fn resume(project: &Project) -> Command {
+    resume_at(project, &project.path())
+}
+
+/// The same with another root path.
+pub fn resume_at(project: &Project, root_path: &Path) -> Command {
+    let mut command = program(project);
+    command.args(["resume", "--root-path"]).arg(root_path);
+    command
+}
+
+fn program(project: &Project) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_code-agent"));
     command
-        .arg("--root-path")
-        .arg(project.path())
         .current_dir(project.path())
         .env("XDG_CACHE_HOME", project.beside("cache"))
         .env("OPENAI_API_KEY", "sk-never-shown")
@@ -94,8 +123,8 @@ impl Running {
 
     /// Waits for its end.
     pub fn finish(mut self) -> Ended {
-        let code = wait(&mut self.child);
-        Ended { code, stdout: self.stdout.recv().unwrap(), stderr: self.stderr.recv().unwrap() }
+        let status = wait(&mut self.child);
+        Ended::new(status, self.stdout.recv().unwrap(), self.stderr.recv().unwrap())
     }
 }
 
@@ -117,7 +146,7 @@ fn read_all(mut pipe: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     read
 }
 
-fn wait(child: &mut Child) -> Option<i32> {
+pub fn wait(child: &mut Child) -> ExitStatus {
     let id = child.id();
     let (ended, end) = mpsc::channel();
     let watchdog = thread::spawn(move || {
@@ -128,7 +157,7 @@ fn wait(child: &mut Child) -> Option<i32> {
     let status = child.wait().unwrap();
     ended.send(()).ok();
     watchdog.join().unwrap();
-    status.code()
+    status
 }
 
 /// The repository's own plugins, as `cargo xtask plugins` builds them.

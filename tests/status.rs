@@ -38,7 +38,7 @@ fn wait_for(project: &Project, wanted: impl Fn(&Value) -> bool) -> Value {
     let mut last = String::new();
     for _ in 0..MOST_QUESTIONS {
         // Until the run has begun there is no database, or none with a run.
-        let Ended { code, stdout, stderr } = run(&mut ask(project, &["status", "--json"]));
+        let Ended { code, stdout, stderr, .. } = run(&mut ask(project, &["status", "--json"]));
         if code == Some(0) {
             let status = serde_json::from_str(&stdout).unwrap();
             if wanted(&status) {
@@ -193,8 +193,8 @@ fn a_run_is_seen_at_work() {
     let shown = look(&project, &["show", rows[1].split(' ').next().unwrap()]);
     assert_contains(&shown, &["status    in_progress", "in progress\n"]);
 
-    server.arrive("held", 2).unwrap();
-    server.arrive("held", 2).unwrap();
+    server.meet("held", 2).unwrap();
+    server.meet("held", 2).unwrap();
     running.finish().expect_code(0);
     assert_eq!(look_json(&project, &["status", "--json"])["state"], "ended");
     assert_eq!(server.violations(), Vec::<String>::new());

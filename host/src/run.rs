@@ -18,7 +18,7 @@ use crate::plugin::Plugins;
 use crate::queue::{Database, NewRun, RunStore, Store};
 use crate::repo::lock::HostLock;
 use crate::repo::{BranchOutcome, Checkouts, Lander, Repository};
-use crate::{Error, OWN_FOLDER, Result};
+use crate::{Error, OWN_FOLDER, Result, crash};
 
 /// The database's file in it.
 pub const DATABASE_FILE: &str = "code_agent_tasks.db";
@@ -133,6 +133,7 @@ impl Run {
         };
         let wound_down = wind_down(&store, &repository, lander, crew, &ended).await;
         let result = result(cycles, ended, wound_down.err());
+        crash::point("run: wound down");
         let message = result.error.as_ref().map(ToString::to_string);
         let written = store.end_run(result.outcome, message).await;
         drop(lock);

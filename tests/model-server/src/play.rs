@@ -76,7 +76,7 @@ impl Play {
         lock(&self.violations).clone()
     }
 
-    /// Waits at a barrier; the error says who was missing.
+    /// Waits at a barrier, but not for ever.
     pub(crate) async fn meet(&self, barrier: &str, parties: usize) -> Result<(), String> {
         self.barriers.meet(barrier, parties, self.longest_wait).await
     }
