@@ -5,6 +5,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "the database's folder is the program's own")]
 
+#[doc(hidden)]
+pub mod measured;
 mod run_store;
 mod schema;
 mod statements;
@@ -63,6 +65,11 @@ impl Database {
     /// Follows the sequence number of the last event that was committed.
     pub fn committed(&self) -> watch::Receiver<i64> {
         self.writer.committed()
+    }
+
+    /// How many groups of changes were committed through this opening.
+    pub fn groups(&self) -> u64 {
+        self.writer.groups()
     }
 }
 
