@@ -10,6 +10,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests make what they look at")]
 
 mod architecture;
+mod claims;
 mod conflicts;
 mod faults;
 mod hostile_planners;

@@ -25,8 +25,10 @@ use crate::clock::Clock;
 use crate::{Error, Result};
 use writer::Writer;
 
-/// How long to wait for another program that has the database locked.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long to wait before asking again for a lock that another program has.
+const LOCK_PAUSE: Duration = Duration::from_millis(1);
+/// How often to ask: for about ten seconds.
+const LOCK_TRIES: i32 = 10_000;
 
 /// An open database file. Cheap to clone; the last clone closes it.
 #[derive(Clone)]
@@ -39,8 +41,8 @@ impl Database {
     /// Opens the file at `path`, and makes it and its folder if missing.
     pub fn open(path: &Path) -> Result<Self> {
         make_folder(path)?;
-        let connection = Connection::open(path).map_err(|error| explain(path, &error))?;
-        connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| explain(path, &error))?;
+        let mut connection = Connection::open(path).map_err(|error| explain(path, &error))?;
+        connection.busy_handler(Some(wait_for_lock)).map_err(|error| explain(path, &error))?;
         schema::prepare(&connection, path)?;
         Ok(Self { writer: Writer::start(connection, path)?, path: path.to_owned() })
     }
@@ -76,11 +78,18 @@ impl Database {
 /// Opens a second connection that only reads, while a run may be writing.
 pub(super) fn open_to_read(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection =
+    let mut connection =
         Connection::open_with_flags(path, flags).map_err(|error| explain(path, &error))?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| explain(path, &error))?;
+    connection.busy_handler(Some(wait_for_lock)).map_err(|error| explain(path, &error))?;
     schema::check_current(&connection, path)?;
     Ok(connection)
+}
+
+/// SQLite's own waiting pauses for up to 100 ms, and a busy program leaves the
+/// lock free for far less between two commits: who waits would starve.
+fn wait_for_lock(tries: i32) -> bool {
+    std::thread::sleep(LOCK_PAUSE);
+    tries < LOCK_TRIES
 }
 
 fn make_folder(path: &Path) -> Result<()> {
