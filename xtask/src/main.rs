@@ -34,7 +34,7 @@ Chores:
   plugins        builds the components and puts each beside its source
   test           checks the format, builds the components, lints and tests
   demo           runs the program on a small project with a scripted model
-  bench [NAME]   runs a benchmark
+  bench [NAME]   runs a benchmark, or all of them
 
 Options of plugins, test and demo:
   --toolchain auto|rustup|debian
@@ -65,7 +65,7 @@ fn main() -> ExitCode {
         Chore::Plugins(choice) => plugins::build(&command::top(), choice).map(drop),
         Chore::Test(choice) => check::run(&command::top(), choice),
         Chore::Demo(options) => demo::run(&command::top(), &options),
-        Chore::Bench(name) => bench::run(name.as_deref()),
+        Chore::Bench(name) => bench::run(&command::top(), name.as_deref()),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,
