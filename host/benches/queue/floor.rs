@@ -37,7 +37,6 @@ pub async fn measure(claimers: usize, group: usize) -> Result<Duration> {
     drop(filled(&path).await?);
     let connection = Connection::open(&path)?;
     connection.execute_batch(measured::PRAGMAS)?;
-    connection.set_prepared_statement_cache_capacity(64);
     let start = Instant::now();
     work_off(&mut Statements::prepare(&connection)?, claimers, group)?;
     let took = start.elapsed();

@@ -30,6 +30,10 @@ const LOCK_PAUSE: Duration = Duration::from_millis(1);
 /// How often to ask: for about ten seconds.
 const LOCK_TRIES: i32 = 10_000;
 
+/// How many statements stay prepared: more than there are, so that none is
+/// prepared twice.
+const PREPARED: usize = 64;
+
 /// An open database file. Cheap to clone; the last clone closes it.
 #[derive(Clone)]
 pub struct Database {
@@ -43,6 +47,7 @@ impl Database {
         make_folder(path)?;
         let mut connection = Connection::open(path).map_err(|error| explain(path, &error))?;
         connection.busy_handler(Some(wait_for_lock)).map_err(|error| explain(path, &error))?;
+        connection.set_prepared_statement_cache_capacity(PREPARED);
         schema::prepare(&connection, path)?;
         Ok(Self { writer: Writer::start(connection, path)?, path: path.to_owned() })
     }
