@@ -12,6 +12,7 @@
 mod architecture;
 mod broken_storage;
 mod chaos;
+mod claims;
 mod conflicts;
 mod faults;
 mod hostile_planners;

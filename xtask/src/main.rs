@@ -36,7 +36,7 @@ Chores:
   test           checks the format, builds the components, lints and tests
   demo           runs the program on a small project with a scripted model
   try-llama      runs it with a real, very weak model from PyPI; needs python3
-  bench [NAME]   runs a benchmark
+  bench [NAME]   runs a benchmark, or all of them
 
 Options of plugins, test, demo and try-llama:
   --toolchain auto|rustup|debian
@@ -69,7 +69,7 @@ fn main() -> ExitCode {
         Chore::Test(choice) => check::run(&command::top(), choice),
         Chore::Demo(options) => demo::run(&command::top(), &options),
         Chore::TryLlama(choice) => demo::llama::run(&command::top(), choice),
-        Chore::Bench(name) => bench::run(name.as_deref()),
+        Chore::Bench(name) => bench::run(&command::top(), name.as_deref()),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,6 +4,8 @@
 
 mod read;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 
 use std::future::Future;
 use std::time::Duration;
@@ -11,6 +13,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use read::{CycleRow, Reader, RunRow, TaskRow};
+#[doc(hidden)]
+pub use sqlite::measured;
 pub use sqlite::{Database, RunStore};
 
 use crate::Result;

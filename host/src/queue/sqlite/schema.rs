@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::{DAMAGED, explain};
+use super::{DAMAGED, explain, measured};
 use crate::{Error, Result};
 
 /// The version of `schema.sql`, kept in `PRAGMA user_version`.
@@ -20,12 +20,8 @@ pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<()> {
     let explain = |error: rusqlite::Error| explain(path, &error);
     refuse_newer(version(connection).map_err(explain)?, path)?;
     refuse_damaged(connection, path)?;
-    // WAL lets people read while a run writes; FULL makes what was
-    // acknowledged survive the plug being pulled.
-    connection.pragma_update(None, "journal_mode", "wal").map_err(explain)?;
-    connection.pragma_update(None, "synchronous", "full").map_err(explain)?;
-    connection.pragma_update(None, "foreign_keys", true).map_err(explain)?;
-    connection.execute_batch("BEGIN IMMEDIATE").map_err(explain)?;
+    connection.execute_batch(measured::PRAGMAS).map_err(explain)?;
+    connection.execute_batch(measured::BEGIN).map_err(explain)?;
     let made = make_or_migrate(connection, path);
     let end = if made.is_ok() { "COMMIT" } else { "ROLLBACK" };
     connection.execute_batch(end).map_err(explain)?;
