@@ -10,10 +10,12 @@
 #![allow(clippy::disallowed_methods, reason = "tests make what they look at")]
 
 mod architecture;
+mod budget;
 mod conflicts;
 mod faults;
 mod hostile_planners;
 mod library;
+mod models;
 mod program;
 mod project;
 mod refusals;
