@@ -9,17 +9,17 @@ use crate::config::{Named, duration};
 #[derive(Args, Clone)]
 pub(super) struct SpendingArguments {
     /// A model: openai:NAME, vllm:, vllm:NAME, ollama:NAME; for one role with ROLE= before it
-    /// (planner, main-planner, sub-planner, worker, judge) [default: vllm:].
+    /// (planner, main-planner, sub-planner, worker, judge) [a new run's default: vllm:].
     #[arg(long, value_name = "[ROLE=]MODEL")]
     model: Vec<String>,
     /// The address of the model's server, of one role's with ROLE= before it [default:
     /// OPENAI_BASE_URL for openai:, else the provider's usual one].
     #[arg(long, value_name = "[ROLE=]URL")]
     api_base: Vec<String>,
-    /// How many cycles the run may have [default: 5].
+    /// How many cycles the run may have [a new run's default: 5].
     #[arg(long, value_name = "N")]
     max_cycles: Option<u32>,
-    /// How many workers work at once [default: 10].
+    /// How many workers work at once [a new run's default: 10].
     #[arg(long, value_name = "N")]
     max_workers: Option<u32>,
     /// The most tokens that the run may use, input and output together.

@@ -94,3 +94,60 @@ pub(in super::super) fn elapsed(change: &Change<'_>) -> Result<Duration> {
     )?;
     Ok(hosts.into_iter().sum())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::events::Outcome;
+    use crate::queue::{Database, NewRun, Store};
+
+    const START: i64 = 1_700_000_000_000;
+
+    async fn run(folder: &tempfile::TempDir) -> (Database, crate::queue::RunStore) {
+        let database = Database::open(&folder.path().join("tasks.db")).unwrap();
+        let row = NewRun {
+            goal: "goal".into(),
+            branch: "main".into(),
+            root_path: "/".into(),
+            base: "base".into(),
+            model: "model".into(),
+            options: "{}".into(),
+        };
+        let store = database.start_run("run", row, Clock::fixed(START)).await.unwrap();
+        (database, store)
+    }
+
+    #[tokio::test]
+    async fn the_time_between_two_hosts_does_not_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let (database, _) = run(&folder).await;
+        let at = |seconds: i64| database.run("run", Clock::fixed(START + seconds * 1000));
+        at(5).end_run(Outcome::Interrupted, None).await.unwrap();
+        at(3600).resumed("tip".into()).await.unwrap();
+        // This host crashes: it never says that it ended.
+        at(3607).record("host", Event::Stopping).await.unwrap();
+        at(9000).resumed("tip".into()).await.unwrap();
+        assert_eq!(at(9000).elapsed().await.unwrap().as_secs(), 5 + 7);
+    }
+
+    #[tokio::test]
+    async fn tokens_and_costs_are_added_up_by_role() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_, store) = run(&folder).await;
+        for (role, tokens, cost_usd) in
+            [("worker", 5, Some(0.5)), ("judge", u64::MAX, None), ("worker", 7, Some(0.25))]
+        {
+            let usage =
+                Usage { input_tokens: tokens, cached_input_tokens: 1, output_tokens: u64::MAX };
+            let role = role.to_owned();
+            store.spent(Spending { cycle: 1, role, subject: None, usage, cost_usd }).await.unwrap();
+        }
+        let spent = store.spent_by_role().await.unwrap();
+        let worker = &spent[0];
+        assert_eq!((worker.role.as_str(), worker.requests, worker.unpriced), ("worker", 2, 0));
+        assert_eq!((worker.usage.input_tokens, worker.cost_usd), (12, 0.75));
+        assert_eq!(worker.usage.output_tokens, i64::MAX.unsigned_abs(), "it can't overflow");
+        assert_eq!((spent[1].role.as_str(), spent[1].unpriced), ("judge", 1));
+    }
+}
