@@ -22,7 +22,7 @@ use crate::plugin::Plugins;
 use crate::queue::{Database, NewRun, RunStore, Store};
 use crate::repo::lock::HostLock;
 use crate::repo::{BranchOutcome, Checkouts, Lander, Repository};
-use crate::{Error, OWN_FOLDER, Result};
+use crate::{Error, OWN_FOLDER, Result, crash};
 use spending::Spending;
 
 /// The database's file in it.
@@ -75,6 +75,8 @@ impl Run {
             base: repository.begin(&id)?,
             model: models.names(),
             options: options.to_json()?,
+            max_cycles: options.max_cycles,
+            max_workers: options.max_workers,
         };
         let store = database.start_run(&id, row, clock.clone()).await?;
         let spending = Spending::read(&store, &options, &models).await?;
@@ -95,7 +97,8 @@ impl Run {
         let store = Database::open(&database_path(&options))?.run(id, clock.clone());
         settle(&store, &repository).await?;
         let spending = Spending::read(&store, &options, &models).await?;
-        store.resumed(repository.tip(id)?).await?;
+        let tip = repository.tip(id)?;
+        store.resumed(tip, options.max_cycles, options.max_workers).await?;
         Ok(Self { options, clock, store, repository, checkouts, models, spending, plugins, lock })
     }
 
@@ -131,6 +134,7 @@ impl Run {
         let wound_down = wind_down(&store, &repository, lander, crew, &ended).await.and(closed);
         let used_up = spending.ended(&ended);
         let result = result(cycles, ended, used_up.is_some(), wound_down.err());
+        crash::point("run: wound down");
         let message = result.error.as_ref().map(ToString::to_string).or(used_up);
         let written = store.end_run(result.outcome, message).await;
         drop(lock);

@@ -1,13 +1,19 @@
 //! The command line: parses, starts logging, calls the subcommand and turns
 //! its end into an exit code. One file per subcommand.
 
+mod cycles;
 mod follow;
+mod look;
 mod progress;
 mod resume;
 mod run;
+mod show;
 mod spending;
 mod spending_arguments;
+mod status;
 mod summary;
+mod tasks;
+mod terminal;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -37,6 +43,14 @@ enum Command {
     Run(run::RunArguments),
     /// Go on with a run that was interrupted, crashed or failed.
     Resume(resume::ResumeArguments),
+    /// Show how a run stands: planners, tasks, workers, tokens.
+    Status(status::StatusArguments),
+    /// List a run's tasks.
+    Tasks(tasks::TasksArguments),
+    /// List a run's cycles and what the judge said of them.
+    Cycles(cycles::CyclesArguments),
+    /// Show a task: draft, attempts, report and commits.
+    Show(show::ShowArguments),
 }
 
 impl Command {
@@ -44,6 +58,10 @@ impl Command {
         match self {
             Self::Run(arguments) => &arguments.log,
             Self::Resume(arguments) => &arguments.log,
+            Self::Status(arguments) => &arguments.look.log,
+            Self::Tasks(arguments) => &arguments.look.log,
+            Self::Cycles(arguments) => &arguments.look.log,
+            Self::Show(arguments) => &arguments.look.log,
         }
     }
 
@@ -51,6 +69,10 @@ impl Command {
         match self {
             Self::Run(arguments) => run::run(arguments).await,
             Self::Resume(arguments) => resume::resume(arguments).await,
+            Self::Status(arguments) => status::status(&arguments),
+            Self::Tasks(arguments) => tasks::tasks(&arguments),
+            Self::Cycles(arguments) => cycles::cycles(&arguments),
+            Self::Show(arguments) => show::show(&arguments),
         }
     }
 }

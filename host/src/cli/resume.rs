@@ -7,11 +7,12 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::LogArguments;
+use super::look::{find_run, open};
 use super::run::{absolute, drive};
 use super::spending_arguments::SpendingArguments;
 use crate::clock::Clock;
 use crate::events::Outcome;
-use crate::queue::{Reader, RunRow};
+use crate::queue::RunRow;
 use crate::run::{Run, database_below};
 use crate::{Error, Options, Result};
 
@@ -45,7 +46,7 @@ pub(super) async fn resume(arguments: ResumeArguments) -> Result<ExitCode> {
     let root_path = absolute(&arguments.root_path)?;
     let database = database_below(&root_path, arguments.database.as_deref());
     let row = {
-        let runs = Reader::open(&database)?.runs()?;
+        let runs = open(&database)?.runs()?;
         choose(runs, arguments.run.as_deref())?
     };
     let json = arguments.json;
@@ -72,20 +73,14 @@ fn choose(runs: Vec<RunRow>, wanted: Option<&str>) -> Result<RunRow> {
             .find(|run| !done(run))
             .ok_or_else(|| Error::usage("there is no run to go on with; start one with --goal"));
     };
-    let mut matching = runs.into_iter().filter(|run| run.id.starts_with(wanted));
-    match (matching.next(), matching.next()) {
-        (Some(run), None) if done(&run) => Err(Error::usage(format!(
+    let run = find_run(&runs, wanted)?;
+    if done(run) {
+        return Err(Error::usage(format!(
             "the goal of run {} is met; start a new one with --goal",
             run.id
-        ))),
-        (Some(run), None) => Ok(run),
-        (Some(_), Some(_)) => Err(Error::usage(format!(
-            "more than one run begins with `{wanted}`; give more of its id"
-        ))),
-        (None, _) => {
-            Err(Error::usage(format!("no run begins with `{wanted}`; see `code-agent status`")))
-        }
+        )));
     }
+    Ok(run.clone())
 }
 
 #[cfg(test)]

@@ -62,8 +62,9 @@ pub(super) async fn run(arguments: RunArguments) -> Result<ExitCode> {
 /// Lets a run go, shows what happens and turns its end into an exit code.
 pub(super) async fn drive(run: Run, json: bool) -> Result<ExitCode> {
     let store = run.store().clone();
-    let follower = Follower::start(store.database(), store.run(), json)?;
+    // Who has read an event may send a signal at once.
     let stop = listen_for_signals()?;
+    let follower = Follower::start(store.database(), store.run(), json)?;
     let ended = run.go(stop).await;
     follower.finish().await;
     let result = ended?;

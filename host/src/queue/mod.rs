@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use read::{Reader, RunRow};
+pub use read::{CycleRow, Reader, RunRow, TaskRow};
 pub use sqlite::{Database, RunStore};
 
 use crate::Result;
@@ -38,6 +38,10 @@ pub struct NewRun {
     pub model: String,
     /// The options as JSON, without secrets.
     pub options: String,
+    /// How many cycles the run may have.
+    pub max_cycles: u32,
+    /// How many workers work at once.
+    pub max_workers: u32,
 }
 
 /// One planner's place in the hierarchy.

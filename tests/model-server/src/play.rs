@@ -85,6 +85,11 @@ impl Play {
         self.tokens.load(Ordering::Relaxed)
     }
 
+    /// Waits at a barrier, but not for ever.
+    pub(crate) async fn meet(&self, barrier: &str, parties: usize) -> Result<(), String> {
+        self.barriers.meet(barrier, parties, self.longest_wait).await
+    }
+
     /// Records a violation and makes the answer that tells it to the client.
     pub(crate) fn violation(&self, breach: &str) -> Answer {
         (self.on_violation)(breach);
@@ -153,7 +158,7 @@ impl Play {
             return Err(format!("the last message lacks {missing:?}; it says {said:?}"));
         }
         if let Some(barrier) = &turn.barrier {
-            self.barriers.meet(&barrier.name, barrier.parties, self.longest_wait).await?;
+            self.meet(&barrier.name, barrier.parties).await?;
         }
         Ok(match turn.status {
             Some(status) => {

@@ -26,6 +26,8 @@ use writer::Writer;
 /// How long to wait for another program that has the database locked.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
+const DAMAGED: &str = "it is damaged: restore it or name another file with --database";
+
 /// An open database file. Cheap to clone; the last clone closes it.
 #[derive(Clone)]
 pub struct Database {
@@ -99,9 +101,7 @@ pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> Error {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             "another program has it locked: close that"
         }
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            "it is damaged: restore it or name another file with --database"
-        }
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => DAMAGED,
         Some(ErrorCode::CannotOpen) => "it can't be opened: check the path and its permissions",
         Some(ErrorCode::SystemIoFailure) => "the disk failed or is full: check it",
         _ => "this should not happen: please report it",

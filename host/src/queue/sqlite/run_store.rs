@@ -64,9 +64,11 @@ impl RunStore {
         self.write(move |change| statements::runs::end(change, outcome, message)).await
     }
 
-    /// Writes that a run goes on, standing on `tip`.
-    pub async fn resumed(&self, tip: String) -> Result<()> {
-        self.write(move |change| statements::runs::resumed(change, &tip)).await
+    /// Writes that a run goes on, standing on `tip`, with so many cycles and
+    /// workers.
+    pub async fn resumed(&self, tip: String, max_cycles: u32, max_workers: u32) -> Result<()> {
+        self.write(move |change| statements::runs::resumed(change, &tip, max_cycles, max_workers))
+            .await
     }
 
     /// Landings of which it is not known whether their ref has moved: their

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::explain;
+use super::{DAMAGED, explain};
 use crate::{Error, Result};
 
 /// The version of `schema.sql`, kept in `PRAGMA user_version`.
@@ -20,6 +20,7 @@ const STEPS: [&str; 2] =
 pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<()> {
     let explain = |error: rusqlite::Error| explain(path, &error);
     refuse_newer(version(connection).map_err(explain)?, path)?;
+    refuse_damaged(connection, path)?;
     // WAL lets people read while a run writes; FULL makes what was
     // acknowledged survive the plug being pulled.
     connection.pragma_update(None, "journal_mode", "wal").map_err(explain)?;
@@ -76,6 +77,22 @@ fn refuse_newer(version: i64, path: &Path) -> Result<()> {
         "the task database {} was written by a newer code-agent (its version is {version}, this one \
          knows {VERSION}); use that one, or name another file with --database",
         path.display()
+    )))
+}
+
+/// A damaged page may not be read for hours, and a run that goes on meanwhile
+/// builds on what is not so. The check reads each page once.
+fn refuse_damaged(connection: &Connection, path: &Path) -> Result<()> {
+    let found: String = connection
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(|error| explain(path, &error))?;
+    if found == "ok" {
+        return Ok(());
+    }
+    Err(Error::failed(format!(
+        "the task database {} failed its check ({}); {DAMAGED}",
+        path.display(),
+        found.replace('\n', " ")
     )))
 }
 

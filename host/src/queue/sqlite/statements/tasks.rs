@@ -19,17 +19,18 @@ pub(in super::super) fn claim(
                           lease_expires_at = :expires
          WHERE id = (SELECT id FROM tasks WHERE run_id = :run AND cycle_number = :cycle AND status = 'pending'
                      ORDER BY rank, id LIMIT 1)
-         RETURNING id, title, description, priority, file_paths, attempt, error",
+         RETURNING id, title, description, priority, file_paths, attempt, error, created_by",
     )?.query_row(
         named_params! {":slot": slot, ":expires": now + lease(), ":run": change.run, ":cycle": cycle},
-        read_task,
+        |row| Ok((read_task(row)?, row.get(7)?)),
     ).optional()?;
-    let Some(task) = task else { return Ok(None) };
+    let Some((task, planner)) = task else { return Ok(None) };
     let event = Event::AttemptStarted {
         task: task.id.clone(),
         title: task.draft.title.clone(),
         attempt: task.attempt,
         slot: slot.to_owned(),
+        planner,
     };
     record(change, slot, &event)?;
     Ok(Some(Claim { task, slot: slot.to_owned() }))

@@ -113,6 +113,8 @@ mod tests {
             base: "base".into(),
             model: "model".into(),
             options: "{}".into(),
+            max_cycles: 1,
+            max_workers: 1,
         };
         let store = database.start_run("run", row, Clock::fixed(START)).await.unwrap();
         (database, store)
@@ -124,10 +126,10 @@ mod tests {
         let (database, _) = run(&folder).await;
         let at = |seconds: i64| database.run("run", Clock::fixed(START + seconds * 1000));
         at(5).end_run(Outcome::Interrupted, None).await.unwrap();
-        at(3600).resumed("tip".into()).await.unwrap();
+        at(3600).resumed("tip".into(), 1, 1).await.unwrap();
         // This host crashes: it never says that it ended.
         at(3607).record("host", Event::Stopping).await.unwrap();
-        at(9000).resumed("tip".into()).await.unwrap();
+        at(9000).resumed("tip".into(), 1, 1).await.unwrap();
         assert_eq!(at(9000).elapsed().await.unwrap().as_secs(), 5 + 7);
     }
 

@@ -1,6 +1,18 @@
 //! What happens in a run, as data: the one stream that the progress view,
 //! `--json` and `status` read. Events are recorded by `queue/` in the same
 //! transaction as the change that they tell of; showing them is `cli/`'s.
+//! `view` folds them into a run as it stands, `history` into what became of
+//! one task.
+
+mod history;
+mod view;
+#[cfg(test)]
+mod view_tests;
+
+pub use history::{AttemptEnd, AttemptView, LandedCommit, TaskHistory};
+pub use view::{
+    CycleView, Phase, PlannerState, PlannerView, RunView, TaskCounts, UsageView, WorkerView,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -20,11 +32,25 @@ pub enum Event {
         base: String,
         /// The model's name, as the server calls it.
         model: String,
+        /// How many cycles the run may have; 0 where the event is older than
+        /// the field.
+        #[serde(default)]
+        max_cycles: u32,
+        /// How many workers work at once; 0 as above.
+        #[serde(default)]
+        max_workers: u32,
     },
     /// A run goes on after an interruption or a crash.
     RunResumed {
         /// The commit that its work stands on.
         tip: String,
+        /// How many cycles the run may have; 0 where the event is older than
+        /// the field.
+        #[serde(default)]
+        max_cycles: u32,
+        /// How many workers work at once; 0 as above.
+        #[serde(default)]
+        max_workers: u32,
     },
     /// A run was told to stop and waits for what is landing.
     Stopping,
@@ -94,6 +120,10 @@ pub enum Event {
         attempt: u32,
         /// The worker's slot.
         slot: String,
+        /// The planner that made the task; empty where the event is older
+        /// than the field.
+        #[serde(default)]
+        planner: String,
     },
     /// A task was in progress when its host ended: it is pending again, and
     /// the attempt does not count.
