@@ -178,7 +178,8 @@ fn a_database_that_is_locked_ends_the_run() {
 #[test]
 fn a_database_that_is_locked_meanwhile_ends_the_run() {
     let project = SIZE.project();
-    // The judge waits until the lock is there.
+    // The judge waits until the lock is there, unless the lock has stopped the
+    // run before that: each of its replies is written down.
     let held = Rule::judge(&["Cycle: 1 of 5"])
         .turn(call("list_files_recursive", json!({})).barrier("the judge is here", 2))
         .turn(call("list_files_recursive", json!({})).barrier("locked", 2))
@@ -191,7 +192,8 @@ fn a_database_that_is_locked_meanwhile_ends_the_run() {
     server.meet("the judge is here", 2).unwrap();
     let other = Connection::open(database(&project)).unwrap();
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
-    server.meet("locked", 2).unwrap();
+    let judge = server.meet("locked", 2);
+    println!("the judge went on: {judge:?}");
     assert_fails(program.ended(), &["another program has it locked: close that"]);
     other.execute_batch("ROLLBACK").unwrap();
     drop(server);

@@ -11,6 +11,7 @@
 
 mod architecture;
 mod broken_storage;
+mod budget;
 mod chaos;
 mod claims;
 mod conflicts;
@@ -19,6 +20,7 @@ mod hostile_planners;
 mod interruption;
 mod large_run;
 mod library;
+mod models;
 mod program;
 mod project;
 mod refusals;

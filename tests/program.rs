@@ -80,6 +80,7 @@ fn program(project: &Project) -> Command {
     command
         .current_dir(project.path())
         .env("XDG_CACHE_HOME", project.beside("cache"))
+        .env("XDG_CONFIG_HOME", project.beside("config"))
         .env("OPENAI_API_KEY", "sk-never-shown")
         .env_remove("OPENAI_BASE_URL");
     command

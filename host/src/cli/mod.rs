@@ -8,6 +8,8 @@ mod progress;
 mod resume;
 mod run;
 mod show;
+mod spending;
+mod spending_arguments;
 mod status;
 mod summary;
 mod tasks;
@@ -33,7 +35,7 @@ struct CommandLine {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 the judge said that the goal is met, 1 the run failed or the judge gave up, \
-2 wrong usage, 3 the cycles are used up, 130 interrupted. All but 0 and 2 can be resumed.";
+2 wrong usage, 3 the cycles are used up, 4 the budget is used up, 130 interrupted. All but 0 and 2 can be resumed.";
 
 #[derive(Subcommand)]
 enum Command {

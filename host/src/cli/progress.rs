@@ -18,6 +18,7 @@ pub(super) fn line(recorded: &Recorded) -> Option<String> {
             format!("run {} goes on from {}", recorded.run, short(tip))
         }
         Event::Stopping => "stopping: waiting for what is landing; once more stops at once".into(),
+        Event::BudgetUsedUp { message } => format!("stopping: {message}"),
         Event::TaskReturned { title, .. } => format!("pending again: {title}"),
         Event::ModelUsed { .. } => return None,
         Event::CycleStarted { cycle, base } => format!("cycle {cycle} starts from {}", short(base)),
@@ -90,6 +91,7 @@ pub(super) fn describe_outcome(outcome: Outcome) -> &'static str {
         Outcome::CyclesUsedUp => "the cycles are used up",
         Outcome::Failed => "it failed",
         Outcome::Interrupted => "interrupted",
+        Outcome::BudgetUsedUp => "the budget is used up",
     }
 }
 

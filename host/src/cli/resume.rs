@@ -8,7 +8,8 @@ use clap::Args;
 
 use super::LogArguments;
 use super::look::{find_run, open};
-use super::run::{absolute, drive, read_environment};
+use super::run::{absolute, drive};
+use super::spending_arguments::SpendingArguments;
 use crate::clock::Clock;
 use crate::events::Outcome;
 use crate::queue::RunRow;
@@ -25,18 +26,9 @@ pub(super) struct ResumeArguments {
     /// The task database [default: .code-agent/code_agent_tasks.db below the root path].
     #[arg(long, value_name = "FILE")]
     database: Option<PathBuf>,
-    /// Another model than before.
-    #[arg(long)]
-    model: Option<String>,
-    /// Another address of the model's server.
-    #[arg(long, value_name = "URL")]
-    api_base: Option<String>,
-    /// Another number of cycles; those that were judged count.
-    #[arg(long, value_name = "N")]
-    max_cycles: Option<u32>,
-    /// Another number of workers.
-    #[arg(long, value_name = "N")]
-    max_workers: Option<u32>,
+    /// Models, bounds and budget: what is named here holds instead of what held before.
+    #[command(flatten)]
+    spending: SpendingArguments,
     /// Another plugins folder.
     #[arg(long, value_name = "DIR")]
     plugins: Option<PathBuf>,
@@ -62,22 +54,14 @@ pub(super) async fn resume(arguments: ResumeArguments) -> Result<ExitCode> {
     // The repository may have been moved since, and the database with it.
     options.root_path = root_path;
     options.database = arguments.database.clone();
-    override_options(&mut options, arguments);
-    read_environment(&mut options)?;
+    override_options(&mut options, arguments)?;
     drive(Run::resume(&row.id, options, Clock::system()).await?, json).await
 }
 
-fn override_options(options: &mut Options, arguments: ResumeArguments) {
-    if let Some(model) = arguments.model {
-        options.lm = model;
-        // The old model's address need not be the new one's.
-        options.api_base = None;
-    }
-    options.api_base = arguments.api_base.or(options.api_base.take());
-    options.max_cycles = arguments.max_cycles.unwrap_or(options.max_cycles);
-    options.max_workers = arguments.max_workers.unwrap_or(options.max_workers);
+fn override_options(options: &mut Options, arguments: ResumeArguments) -> Result<()> {
     options.plugins = arguments.plugins.or(options.plugins.take());
     options.max_retries = arguments.max_retries.unwrap_or(options.max_retries);
+    options.refill(&arguments.spending.named(None))
 }
 
 /// Finds the run that is meant among all, the newest first.

@@ -11,11 +11,11 @@ use tokio::sync::watch;
 
 use super::LogArguments;
 use super::follow::Follower;
-use super::summary;
+use super::spending_arguments::SpendingArguments;
+use super::{spending, summary};
 use crate::clock::Clock;
 use crate::cycle::Stop;
 use crate::events::Outcome;
-use crate::lm::{ModelChoice, Provider, Secret};
 use crate::run::Run;
 use crate::{Error, Options, Result};
 
@@ -30,21 +30,11 @@ pub(super) struct RunArguments {
     /// The git repository, or the folder in it that the run is about.
     #[arg(long, value_name = "DIR", default_value = ".")]
     root_path: PathBuf,
-    /// The branch that the work goes to; made from HEAD if missing.
-    #[arg(long, default_value = "main")]
-    branch: String,
-    /// The model: openai:NAME, vllm:, vllm:NAME, ollama:NAME.
-    #[arg(long, default_value = "vllm:")]
-    model: String,
-    /// The model server's address [default: OPENAI_BASE_URL for openai:, else the provider's usual one].
-    #[arg(long, value_name = "URL")]
-    api_base: Option<String>,
-    /// How many cycles the run may have.
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    max_cycles: u32,
-    /// How many workers work at once.
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    max_workers: u32,
+    /// The branch that the work goes to; made from HEAD if missing [default: main].
+    #[arg(long)]
+    branch: Option<String>,
+    #[command(flatten)]
+    spending: SpendingArguments,
     /// Leave the changes in the working tree, uncommitted; move no branch.
     #[arg(long)]
     no_auto_commit: bool,
@@ -82,6 +72,9 @@ pub(super) async fn drive(run: Run, json: bool) -> Result<ExitCode> {
         // A reader that has seen enough does not change how the run ended.
         tracing::warn!("{error}");
     }
+    if !json && let Err(error) = spending::print(&store).await {
+        tracing::warn!("{error}");
+    }
     if let Some(error) = result.error {
         return Err(error);
     }
@@ -89,6 +82,7 @@ pub(super) async fn drive(run: Run, json: bool) -> Result<ExitCode> {
         Outcome::GoalMet => 0,
         Outcome::GivenUp | Outcome::Failed => 1,
         Outcome::CyclesUsedUp => 3,
+        Outcome::BudgetUsedUp => 4,
         Outcome::Interrupted => INTERRUPTED,
     }))
 }
@@ -124,30 +118,12 @@ fn options(arguments: RunArguments) -> Result<Options> {
         }
     };
     let mut options = Options::new(goal, absolute(&arguments.root_path)?);
-    options.branch = arguments.branch;
-    options.lm = arguments.model;
-    options.api_base = arguments.api_base;
-    options.max_cycles = arguments.max_cycles;
-    options.max_workers = arguments.max_workers;
     options.auto_commit = !arguments.no_auto_commit;
     options.plugins = arguments.plugins;
     options.database = arguments.database;
     options.max_retries = arguments.max_retries;
-    read_environment(&mut options)?;
+    options.fill(&arguments.spending.named(arguments.branch))?;
     Ok(options)
-}
-
-/// Takes address and key from the environment. A provider's variables are for
-/// that provider alone: a local server must not get a key that was not meant
-/// for it.
-pub(super) fn read_environment(options: &mut Options) -> Result<()> {
-    let provider = ModelChoice::parse(&options.lm)?.provider;
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    if provider == Provider::OpenAi && options.api_base.is_none() {
-        options.api_base = variable("OPENAI_BASE_URL");
-    }
-    options.api_key = variable(provider.key_variable()).as_deref().and_then(Secret::new);
-    Ok(())
 }
 
 /// The root path as it goes into the run's row, where it has to be absolute.

@@ -54,6 +54,11 @@ pub enum Event {
     },
     /// A run was told to stop and waits for what is landing.
     Stopping,
+    /// The tokens, the money or the time of a run are used up: it winds down.
+    BudgetUsedUp {
+        /// One sentence.
+        message: String,
+    },
     /// A cycle began, fresh from this commit.
     CycleStarted {
         /// Counts from 1.
@@ -225,6 +230,8 @@ pub enum Outcome {
     Failed,
     /// A person stopped it.
     Interrupted,
+    /// Its tokens, its money or its time are used up.
+    BudgetUsedUp,
 }
 
 impl Outcome {
@@ -236,6 +243,7 @@ impl Outcome {
             Self::CyclesUsedUp => "cycles-used-up",
             Self::Failed => "failed",
             Self::Interrupted => "interrupted",
+            Self::BudgetUsedUp => "budget-used-up",
         }
     }
 }

@@ -169,7 +169,7 @@ impl RunView {
             Event::RunStarted { .. } | Event::RunResumed { .. } | Event::RunEnded { .. } => {
                 self.apply_to_run(recorded);
             }
-            Event::Stopping => self.phase = Phase::Stopping,
+            Event::Stopping | Event::BudgetUsedUp { .. } => self.phase = Phase::Stopping,
             Event::CycleStarted { cycle, base } => {
                 self.cycles.push(CycleView::new(*cycle, base, time));
             }

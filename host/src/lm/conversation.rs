@@ -165,6 +165,15 @@ impl Conversation {
         }
     }
 
+    /// What the next request is bounded by: the length of its body in bytes,
+    /// a little more than it is, and its limit of output tokens.
+    pub fn next_request(&self) -> (usize, Option<u32>) {
+        let tools = self.tools.as_ref().map_or(0, |tools| tools.get().len());
+        // One comma each, and the fields around messages and tools.
+        let around = self.messages.len().saturating_add(512);
+        (self.bytes.saturating_add(tools).saturating_add(around), self.max_output_tokens)
+    }
+
     /// The tokens of all turns together.
     pub fn usage(&self) -> Usage {
         self.usage

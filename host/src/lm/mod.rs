@@ -8,16 +8,19 @@
 //! - `conversation`: the messages of one conversation, kept well formed;
 //! - `openai`: the chat-completions wire: requests written, answers read;
 //! - `server`: the exchange with a server: address, key, bounds, trying again;
+//! - `budget`: the ledger of what may be spent, and `prices`, what models cost;
 //! - `retry`: which failures pass by themselves, and how long to wait for it.
 //!
 //! The environment is not read here: addresses and keys come in as data. The
 //! one exception is reqwest's own reading of the proxy variables, for servers
 //! on other machines.
 
+pub mod budget;
 mod choice;
 mod conversation;
 mod model;
 mod openai;
+pub mod prices;
 mod retry;
 mod secret;
 mod server;

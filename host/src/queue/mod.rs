@@ -92,6 +92,36 @@ pub struct CycleState {
     pub planner_failures: Vec<String>,
 }
 
+/// What one request to a model took.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spending {
+    /// The cycle's number.
+    pub cycle: u32,
+    /// The role's name, or a word for what no role is to be charged with.
+    pub role: String,
+    /// The planner or task that it was about; none for the judge.
+    pub subject: Option<String>,
+    /// The tokens.
+    pub usage: Usage,
+    /// What they cost in US dollars; none where the price is not known.
+    pub cost_usd: Option<f64>,
+}
+
+/// What a role has taken in a whole run, or all roles together.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Spent {
+    /// The role's name, as in `Spending`.
+    pub role: String,
+    /// How many requests it sent.
+    pub requests: u64,
+    /// The tokens.
+    pub usage: Usage,
+    /// The known costs, in US dollars.
+    pub cost_usd: f64,
+    /// How many requests have a price that is not known.
+    pub unpriced: u64,
+}
+
 /// How a cycle ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CycleEnd {
@@ -221,7 +251,8 @@ pub trait Store: Clone + Send + Sync + 'static {
         error: String,
     ) -> impl Future<Output = Result<bool>> + Send;
 
-    /// Writes down what a role's call asked of the model.
+    /// Tells what a role's call has asked of the model, now that it has ended.
+    /// Each request was written down when it was answered.
     fn model_used(
         &self,
         cycle: u32,

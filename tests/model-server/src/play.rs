@@ -1,7 +1,7 @@
 //! Which turn of the script answers which request, and the record of both.
 //! Knows bodies and statuses; how they travel is the server's business.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ const LONGEST_RECORD: usize = 8_192;
 /// One request, as a test looks at it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recorded {
+    /// The model that it named.
+    pub model: String,
     /// The asking agent's role, where its tools tell it.
     pub role: Option<Role>,
     /// The first message of the user, cut after 8,192 characters.
@@ -53,6 +55,8 @@ pub(crate) struct Play {
     on_violation: fn(&str),
     recorded: Mutex<Vec<Recorded>>,
     violations: Mutex<Vec<String>>,
+    /// The tokens of all answers, as they told them.
+    tokens: AtomicU64,
 }
 
 impl Play {
@@ -65,6 +69,7 @@ impl Play {
             on_violation,
             recorded: Mutex::default(),
             violations: Mutex::default(),
+            tokens: AtomicU64::new(0),
         }
     }
 
@@ -74,6 +79,10 @@ impl Play {
 
     pub(crate) fn violations(&self) -> Vec<String> {
         lock(&self.violations).clone()
+    }
+
+    pub(crate) fn tokens(&self) -> u64 {
+        self.tokens.load(Ordering::Relaxed)
     }
 
     /// Waits at a barrier, but not for ever.
@@ -107,6 +116,7 @@ impl Play {
         push_bounded(
             &self.recorded,
             Recorded {
+                model: request.model.clone(),
                 role: request.role,
                 first_user_message: request
                     .first_user_message
@@ -154,38 +164,40 @@ impl Play {
             Some(status) => {
                 Answer { status, body: turn.body.clone().unwrap_or_default(), retry_after: None }
             }
-            None => completion(turn, request, request_bytes),
+            None => self.completion(turn, request, request_bytes),
         })
+    }
+
+    fn completion(&self, turn: &Turn, request: &Request, request_bytes: usize) -> Answer {
+        let mut message = json!({ "role": "assistant", "content": turn.text });
+        if !turn.calls.is_empty() {
+            message["tool_calls"] = tool_calls(turn, request.assistant_messages);
+        }
+        let finish_reason = if turn.calls.is_empty() { "stop" } else { "tool_calls" };
+        // About four bytes a token is the usual rule of thumb for English text.
+        let prompt_tokens = request_bytes / 4;
+        let completion_tokens = message.to_string().len() / 4;
+        let told = u64::try_from(prompt_tokens + completion_tokens).unwrap_or(u64::MAX);
+        self.tokens.fetch_add(told, Ordering::Relaxed);
+        let body = json!({
+            "id": "chatcmpl-scripted",
+            "object": "chat.completion",
+            "created": 0,
+            "model": request.model,
+            "choices": [{ "index": 0, "message": message, "finish_reason": finish_reason }],
+            "usage": {
+                "prompt_tokens": prompt_tokens,
+                "completion_tokens": completion_tokens,
+                "total_tokens": prompt_tokens + completion_tokens,
+            },
+        });
+        Answer { status: 200, body: body.to_string(), retry_after: None }
     }
 }
 
 fn matches(rule: &Rule, request: &Request) -> bool {
     rule.role.is_none_or(|role| request.role == Some(role))
         && rule.contains.iter().all(|text| request.first_user_message.contains(text))
-}
-
-fn completion(turn: &Turn, request: &Request, request_bytes: usize) -> Answer {
-    let mut message = json!({ "role": "assistant", "content": turn.text });
-    if !turn.calls.is_empty() {
-        message["tool_calls"] = tool_calls(turn, request.assistant_messages);
-    }
-    let finish_reason = if turn.calls.is_empty() { "stop" } else { "tool_calls" };
-    // About four bytes a token is the usual rule of thumb for English text.
-    let prompt_tokens = request_bytes / 4;
-    let completion_tokens = message.to_string().len() / 4;
-    let body = json!({
-        "id": "chatcmpl-scripted",
-        "object": "chat.completion",
-        "created": 0,
-        "model": request.model,
-        "choices": [{ "index": 0, "message": message, "finish_reason": finish_reason }],
-        "usage": {
-            "prompt_tokens": prompt_tokens,
-            "completion_tokens": completion_tokens,
-            "total_tokens": prompt_tokens + completion_tokens,
-        },
-    });
-    Answer { status: 200, body: body.to_string(), retry_after: None }
 }
 
 fn tool_calls(turn: &Turn, turn_index: usize) -> Value {

@@ -101,6 +101,11 @@ impl ModelServer {
         self.play.recorded()
     }
 
+    /// The tokens of all answers together, as they told them.
+    pub fn tokens(&self) -> u64 {
+        self.play.tokens()
+    }
+
     /// What was malformed, unexpected or against the script, at most 10,000.
     pub fn violations(&self) -> Vec<String> {
         self.play.violations()
@@ -232,6 +237,7 @@ mod tests {
         );
         assert_eq!(server.violations(), Vec::<String>::new());
         let recorded = Recorded {
+            model: "scripted".to_owned(),
             role: Some(Role::Worker),
             first_user_message: "Task: X".to_owned(),
             messages: 4,

@@ -88,6 +88,9 @@ fn ended(view: &RunView) -> String {
             let more = view.max_cycles.saturating_add(1);
             format!("; go on with `code-agent resume {run} --max-cycles {more}`")
         }
+        Outcome::BudgetUsedUp => {
+            format!("; go on with `code-agent resume {run}` and a higher limit")
+        }
         Outcome::GivenUp | Outcome::Failed | Outcome::Interrupted => {
             format!("; go on with `code-agent resume {run}`")
         }

@@ -10,10 +10,11 @@ use super::{DAMAGED, explain, measured};
 use crate::{Error, Result};
 
 /// The version of `schema.sql`, kept in `PRAGMA user_version`.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 /// The step at index n leads from version n + 1 to n + 2.
-const STEPS: [&str; 1] = [include_str!("migrations/from_1.sql")];
+const STEPS: [&str; 2] =
+    [include_str!("migrations/from_1.sql"), include_str!("migrations/from_2.sql")];
 
 /// Makes the tables where there are none, and brings old ones up to date.
 pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<()> {
@@ -109,15 +110,26 @@ mod tests {
     use super::*;
 
     /// Each version's tables as they were, and a row that has to survive.
-    const EARLIER: [(i64, &str, &str); 1] = [(
-        1,
-        include_str!("migrations/schema_1.sql"),
-        "INSERT INTO runs VALUES ('run', 'goal', 'main', '/', 'base', '{}', 'running', NULL, 'now', NULL);
-         INSERT INTO tasks (id, title, description, priority, status, file_paths, created_by, created_at,
-                            run_id, cycle_number, rank, attempt, notes)
-         VALUES ('task', 'title', '', 'low', 'pending', '[]', 'planner', 'now', 'run', 1, 3, 0, '[]');
-         INSERT INTO landings VALUES ('landing', 'run', 'task', 'commit', 'parent', '[]', 'now', 1);",
-    )];
+    const EARLIER: [(i64, &str, &str); 2] = [
+        (
+            1,
+            include_str!("migrations/schema_1.sql"),
+            "INSERT INTO landings VALUES ('landing', 'run', 'task', 'commit', 'parent', '[]', 'now', 1);",
+        ),
+        (
+            2,
+            include_str!("migrations/schema_2.sql"),
+            "INSERT INTO landings VALUES ('landing', 'run', 'task', 'commit', 'parent', '[]', 'now', 1, NULL);
+             INSERT INTO usage VALUES ('run', 1, 'worker', 'task', 5, 1, 2, 'now');",
+        ),
+    ];
+
+    /// Rows that are the same in all of them.
+    const ROWS: &str = "
+        INSERT INTO runs VALUES ('run', 'goal', 'main', '/', 'base', '{}', 'running', NULL, 'now', NULL);
+        INSERT INTO tasks (id, title, description, priority, status, file_paths, created_by, created_at,
+                           run_id, cycle_number, rank, attempt, notes)
+        VALUES ('task', 'title', '', 'low', 'pending', '[]', 'planner', 'now', 'run', 1, 3, 0, '[]');";
 
     fn columns(connection: &Connection) -> Vec<(String, String, String, bool, Option<String>)> {
         let mut query = connection
@@ -153,6 +165,7 @@ mod tests {
             let path = folder.path().join(format!("{earlier}.db"));
             let old = Connection::open(&path).unwrap();
             old.execute_batch(tables).unwrap();
+            old.execute_batch(ROWS).unwrap();
             old.execute_batch(rows).unwrap();
             old.pragma_update(None, "user_version", earlier).unwrap();
             assert!(check_current(&old, &path).unwrap_err().to_string().contains("older"));
@@ -165,6 +178,9 @@ mod tests {
                     .unwrap();
                 assert_eq!(count, 1, "{table}");
             }
+            let usage: i64 =
+                old.query_row("SELECT count(*) FROM usage", [], |row| row.get(0)).unwrap();
+            assert_eq!(usage, i64::from(earlier == 2), "tokens that were counted stay");
         }
     }
 

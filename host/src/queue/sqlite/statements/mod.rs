@@ -6,6 +6,7 @@ pub(super) mod landings;
 pub(super) mod planners;
 pub(super) mod runs;
 pub(super) mod tasks;
+pub(super) mod usage;
 
 use rusqlite::types::Type;
 use rusqlite::{Connection, Row, params};
