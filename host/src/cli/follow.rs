@@ -4,6 +4,7 @@
 
 use std::io::{self, Write};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -11,6 +12,9 @@ use super::progress;
 use crate::events::Recorded;
 use crate::queue::{Database, Reader};
 use crate::{Error, Result};
+
+/// The view looks at the database at least this often, whatever it is told.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) struct Follower {
     stop: watch::Sender<bool>,
@@ -68,10 +72,12 @@ fn follow(
         if last_round {
             return Ok(());
         }
+        // Which of these woke it doesn't matter: the database is read anyway.
         runtime.block_on(async {
             tokio::select! {
-                changed = committed.changed() => changed.is_ok(),
-                changed = stopped.changed() => changed.is_ok(),
+                _ = committed.changed() => {}
+                _ = stopped.changed() => {}
+                () = tokio::time::sleep(LONGEST_PAUSE) => {}
             }
         });
     }
