@@ -25,7 +25,7 @@ pub struct Options {
     pub root_path: PathBuf,
     /// The branch that the work goes to; made from HEAD where it is missing.
     pub branch: String,
-    /// The model: `openai:NAME`, `vllm:` or `ollama:NAME`.
+    /// The model: `openai:NAME`, `anthropic:NAME`, `vllm:` or `ollama:NAME`.
     pub lm: String,
     /// The model server's address, where it is not the provider's usual one.
     pub api_base: Option<String>,
@@ -49,6 +49,10 @@ pub struct Options {
     /// How often a request to the model is repeated after a fault that may
     /// pass.
     pub max_retries: u32,
+    /// How many requests the model's server gets at once at most; as many as
+    /// it takes where none is named.
+    #[serde(default)]
+    pub max_requests: Option<u32>,
 }
 
 impl Options {
@@ -69,6 +73,7 @@ impl Options {
             database: None,
             cache: None,
             max_retries: 5,
+            max_requests: None,
         }
     }
 
@@ -89,6 +94,9 @@ impl Options {
         }
         if !(1..=MOST_WORKERS).contains(&self.max_workers) {
             return Err(Error::usage(format!("--max-workers has to be from 1 to {MOST_WORKERS}")));
+        }
+        if self.max_requests == Some(0) {
+            return Err(Error::usage("--max-requests 0 asks nobody anything; give at least 1"));
         }
         ModelChoice::parse(&self.lm)?;
         Ok(())

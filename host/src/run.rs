@@ -163,6 +163,7 @@ async fn load(options: &Options) -> Result<(Plugins, Model)> {
         api_base: options.api_base.clone(),
         api_key: options.api_key.clone(),
         max_retries: options.max_retries,
+        max_requests: options.max_requests,
         ..ModelSettings::new(ModelChoice::parse(&options.lm)?)
     })
     .await?;

@@ -42,6 +42,9 @@ pub(super) struct ResumeArguments {
     /// Another number of repetitions of a request.
     #[arg(long, value_name = "N")]
     max_retries: Option<u32>,
+    /// Another number of requests that the model's server gets at once.
+    #[arg(long, value_name = "N")]
+    max_requests: Option<u32>,
     /// Print what happens as JSON lines on stdout.
     #[arg(long)]
     json: bool,
@@ -77,6 +80,7 @@ fn override_options(options: &mut Options, arguments: ResumeArguments) {
     options.max_workers = arguments.max_workers.unwrap_or(options.max_workers);
     options.plugins = arguments.plugins.or(options.plugins.take());
     options.max_retries = arguments.max_retries.unwrap_or(options.max_retries);
+    options.max_requests = arguments.max_requests.or(options.max_requests);
 }
 
 /// Finds the run that is meant among all, the newest first.

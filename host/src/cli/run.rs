@@ -15,7 +15,7 @@ use super::summary;
 use crate::clock::Clock;
 use crate::cycle::Stop;
 use crate::events::Outcome;
-use crate::lm::{ModelChoice, Provider, Secret};
+use crate::lm::{ModelChoice, Secret};
 use crate::run::Run;
 use crate::{Error, Options, Result};
 
@@ -33,10 +33,10 @@ pub(super) struct RunArguments {
     /// The branch that the work goes to; made from HEAD if missing.
     #[arg(long, default_value = "main")]
     branch: String,
-    /// The model: openai:NAME, vllm:, vllm:NAME, ollama:NAME.
+    /// The model: openai:NAME, anthropic:NAME, vllm:, vllm:NAME, ollama:NAME.
     #[arg(long, default_value = "vllm:")]
     model: String,
-    /// The model server's address [default: OPENAI_BASE_URL for openai:, else the provider's usual one].
+    /// The model server's address [default: OPENAI_BASE_URL or ANTHROPIC_BASE_URL for their providers, else the provider's usual one].
     #[arg(long, value_name = "URL")]
     api_base: Option<String>,
     /// How many cycles the run may have.
@@ -57,6 +57,10 @@ pub(super) struct RunArguments {
     /// How often a request to the model is repeated after a fault that may pass.
     #[arg(long, value_name = "N", default_value_t = 5)]
     max_retries: u32,
+    /// How many requests the model's server gets at once at most, for servers
+    /// that queue instead of refusing [default: as many as it takes].
+    #[arg(long, value_name = "N")]
+    max_requests: Option<u32>,
     /// Print what happens as JSON lines on stdout.
     #[arg(long)]
     json: bool,
@@ -132,6 +136,7 @@ fn options(arguments: RunArguments) -> Result<Options> {
     options.plugins = arguments.plugins;
     options.database = arguments.database;
     options.max_retries = arguments.max_retries;
+    options.max_requests = arguments.max_requests;
     read_environment(&mut options)?;
     Ok(options)
 }
@@ -142,8 +147,8 @@ fn options(arguments: RunArguments) -> Result<Options> {
 pub(super) fn read_environment(options: &mut Options) -> Result<()> {
     let provider = ModelChoice::parse(&options.lm)?.provider;
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    if provider == Provider::OpenAi && options.api_base.is_none() {
-        options.api_base = variable("OPENAI_BASE_URL");
+    if options.api_base.is_none() {
+        options.api_base = provider.base_variable().and_then(variable);
     }
     options.api_key = variable(provider.key_variable()).as_deref().and_then(Secret::new);
     Ok(())

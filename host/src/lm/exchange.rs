@@ -89,8 +89,7 @@ impl Exchange {
     /// Gets the whole body of what is at `path`.
     pub(super) async fn get(&self, path: &str) -> Result<Vec<u8>, Failure> {
         let mut timer = Timer::start(self.limits);
-        let response =
-            self.send(self.client.get(format!("{}/{path}", self.base)), &timer).await?;
+        let response = self.send(self.client.get(format!("{}/{path}", self.base)), &timer).await?;
         self.read_whole(response, &mut timer).await
     }
 
@@ -180,7 +179,10 @@ impl Exchange {
     /// No connection, or one that broke off.
     fn no_answer(&self, error: reqwest::Error) -> Failure {
         let kind = if error.is_connect() && error.is_timeout() {
-            format!("it could not be connected to within {:?} (limit `connect`)", self.limits.connect)
+            format!(
+                "it could not be connected to within {:?} (limit `connect`)",
+                self.limits.connect
+            )
         } else if error.is_connect() {
             "it could not be connected to".to_owned()
         } else {
@@ -241,9 +243,12 @@ fn headers(wire: Wire, key: Option<&Secret>) -> Result<HeaderMap, Error> {
         headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
     }
     if let Some(key) = key {
-        let mut value = HeaderValue::from_str(&format!("{scheme}{}", key.expose())).map_err(
-            |_| Error::failed("the model server's key holds characters that no key has: set it anew"),
-        )?;
+        let mut value =
+            HeaderValue::from_str(&format!("{scheme}{}", key.expose())).map_err(|_| {
+                Error::failed(
+                    "the model server's key holds characters that no key has: set it anew",
+                )
+            })?;
         value.set_sensitive(true);
         headers.insert(name, value);
     }

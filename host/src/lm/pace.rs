@@ -164,8 +164,8 @@ impl State {
     }
 
     fn grow(&mut self) {
-        // A limit that nobody reaches proves nothing about larger ones.
-        if self.in_flight < self.places() {
+        // A limit that is not used proves nothing about larger ones.
+        if self.in_flight < self.places().div_ceil(2) {
             return;
         }
         self.limit += if self.limit < self.fast_below {
@@ -235,8 +235,7 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    const BACK_OFF: BackOff =
-        BackOff { retries: 0, first: Duration::from_secs(1), random: || 1.0 };
+    const BACK_OFF: BackOff = BackOff { retries: 0, first: Duration::from_secs(1), random: || 1.0 };
 
     async fn take(pace: &Arc<Pace>, count: usize) -> Vec<Place> {
         let mut places = Vec::new();

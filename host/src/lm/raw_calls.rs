@@ -31,7 +31,10 @@ mod tests {
     fn only_obvious_calls_are_recognised() {
         let tools = ["look".to_owned()];
         for (text, is_call) in [
-            ("I'll look.\n<tool_call>\n{\"name\": \"look\", \"arguments\": {}}\n</tool_call>", true),
+            (
+                "I'll look.\n<tool_call>\n{\"name\": \"look\", \"arguments\": {}}\n</tool_call>",
+                true,
+            ),
             ("[TOOL_CALLS]look{\"at\": 1}", true),
             ("<|python_tag|>{\"name\": \"look\", \"parameters\": {}}", true),
             ("```json\n{\"name\": \"look\", \"arguments\": {}}\n```", true),

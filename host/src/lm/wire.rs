@@ -103,7 +103,9 @@ impl Wire {
             (Self::Anthropic, None, Side::Assistant) => "",
             (Self::Anthropic, Some(Side::User), Side::User) => "},",
             (Self::Anthropic, Some(Side::User), Side::Assistant) => "}]},",
-            (Self::Anthropic, Some(Side::Assistant), Side::User) => r#",{"role":"user","content":["#,
+            (Self::Anthropic, Some(Side::Assistant), Side::User) => {
+                r#",{"role":"user","content":["#
+            }
             (Self::Anthropic, Some(Side::Assistant), Side::Assistant) => ",",
         }
     }
@@ -111,9 +113,7 @@ impl Wire {
     /// What ends a request after its last piece.
     pub(super) fn closing(self, last: Option<Side>) -> &'static str {
         match (self, last) {
-            (Self::Anthropic, Some(Side::User)) => {
-                r#","cache_control":{"type":"ephemeral"}}]}]}"#
-            }
+            (Self::Anthropic, Some(Side::User)) => r#","cache_control":{"type":"ephemeral"}}]}]}"#,
             _ => "]}",
         }
     }

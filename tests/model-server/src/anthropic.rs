@@ -41,7 +41,8 @@ pub(crate) fn events(said: &Said<'_>) -> Vec<Bytes> {
     ];
     let mut index = 0;
     let mut say = |block: Value, deltas: Vec<Value>| {
-        let start = json!({ "type": "content_block_start", "index": index, "content_block": block });
+        let start =
+            json!({ "type": "content_block_start", "index": index, "content_block": block });
         events.push(event("content_block_start", &start));
         for delta in deltas {
             let delta = json!({ "type": "content_block_delta", "index": index, "delta": delta });

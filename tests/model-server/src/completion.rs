@@ -141,8 +141,7 @@ fn stream(said: &Said<'_>, wire: Wire, fault: Option<Fault>) -> Answer {
             pieces.push(Bytes::from(format!(": {}\n", "x".repeat(64 * 1024))));
         }
     }
-    let answer =
-        Answer { content_type: EVENTS, pieces, end, ..Answer::whole(200, Bytes::new()) };
+    let answer = Answer { content_type: EVENTS, pieces, end, ..Answer::whole(200, Bytes::new()) };
     if fault == Some(Fault::Endless) { endless(answer) } else { answer }
 }
 

@@ -16,8 +16,8 @@
 //! It knows nothing of `code-agent` but the names of the tools by which it
 //! tells the roles apart.
 
-mod anthropic;
 mod answer;
+mod anthropic;
 mod barrier;
 mod completion;
 mod load;

@@ -224,7 +224,8 @@ mod tests {
     fn each_breach_is_named() {
         let hi = json!({ "type": "text", "text": "Hi" });
         let said = user(json!([hi]));
-        let mark = json!({ "type": "text", "text": "Hi", "cache_control": { "type": "ephemeral" } });
+        let mark =
+            json!({ "type": "text", "text": "Hi", "cache_control": { "type": "ephemeral" } });
         for (messages, breach) in [
             (json!([]), "not the user's"),
             (json!([said, said]), "not the assistant's"),

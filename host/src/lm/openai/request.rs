@@ -70,10 +70,7 @@ struct Offer<'a> {
 
 /// The request up to where the messages after the system's go on.
 /// `is_openai`: whether it is for OpenAI's own server.
-pub(in crate::lm) fn opening(
-    opening: &Opening<'_>,
-    is_openai: bool,
-) -> Result<Vec<u8>, CallError> {
+pub(in crate::lm) fn opening(opening: &Opening<'_>, is_openai: bool) -> Result<Vec<u8>, CallError> {
     let tools = opening.tools.iter().map(tool).collect::<Result<_, _>>()?;
     let mut head = json(&Head {
         model: opening.model,
