@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::cycle::Limits;
-use crate::lm::{ModelChoice, Secret};
+use crate::lm::{ModelChoice, Secret, Timeouts};
 use crate::plugin::manifest;
 use crate::{Error, Result};
 
@@ -53,6 +53,9 @@ pub struct Options {
     /// it takes where none is named.
     #[serde(default)]
     pub max_requests: Option<u32>,
+    /// How long the model's server may take, where that is not the usual.
+    #[serde(default)]
+    pub timeouts: Timeouts,
 }
 
 impl Options {
@@ -74,6 +77,7 @@ impl Options {
             cache: None,
             max_retries: 5,
             max_requests: None,
+            timeouts: Timeouts::default(),
         }
     }
 

@@ -159,12 +159,14 @@ impl Run {
 async fn load(options: &Options) -> Result<(Plugins, Model)> {
     let compiled = options.cache_folder()?.join("compiled");
     let plugins = Plugins::load(&options.plugins_folder()?, &compiled)?;
+    let choice = ModelChoice::parse(&options.lm)?;
     let model = Model::connect(ModelSettings {
         api_base: options.api_base.clone(),
         api_key: options.api_key.clone(),
         max_retries: options.max_retries,
         max_requests: options.max_requests,
-        ..ModelSettings::new(ModelChoice::parse(&options.lm)?)
+        limits: options.timeouts.or_usual(choice.provider),
+        ..ModelSettings::new(choice)
     })
     .await?;
     Ok((plugins, model))

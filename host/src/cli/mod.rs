@@ -6,6 +6,7 @@ mod progress;
 mod resume;
 mod run;
 mod summary;
+mod timeouts;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::LogArguments;
 use super::run::{absolute, drive, read_environment};
+use super::timeouts::TimeoutArguments;
 use crate::clock::Clock;
 use crate::events::Outcome;
 use crate::queue::{Reader, RunRow};
@@ -45,6 +46,8 @@ pub(super) struct ResumeArguments {
     /// Another number of requests that the model's server gets at once.
     #[arg(long, value_name = "N")]
     max_requests: Option<u32>,
+    #[command(flatten)]
+    timeouts: TimeoutArguments,
     /// Print what happens as JSON lines on stdout.
     #[arg(long)]
     json: bool,
@@ -81,6 +84,7 @@ fn override_options(options: &mut Options, arguments: ResumeArguments) {
     options.plugins = arguments.plugins.or(options.plugins.take());
     options.max_retries = arguments.max_retries.unwrap_or(options.max_retries);
     options.max_requests = arguments.max_requests.or(options.max_requests);
+    options.timeouts = arguments.timeouts.or(options.timeouts);
 }
 
 /// Finds the run that is meant among all, the newest first.

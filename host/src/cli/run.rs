@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use super::LogArguments;
 use super::follow::Follower;
 use super::summary;
+use super::timeouts::TimeoutArguments;
 use crate::clock::Clock;
 use crate::cycle::Stop;
 use crate::events::Outcome;
@@ -61,6 +62,8 @@ pub(super) struct RunArguments {
     /// that queue instead of refusing [default: as many as it takes].
     #[arg(long, value_name = "N")]
     max_requests: Option<u32>,
+    #[command(flatten)]
+    timeouts: TimeoutArguments,
     /// Print what happens as JSON lines on stdout.
     #[arg(long)]
     json: bool,
@@ -137,6 +140,7 @@ fn options(arguments: RunArguments) -> Result<Options> {
     options.database = arguments.database;
     options.max_retries = arguments.max_retries;
     options.max_requests = arguments.max_requests;
+    options.timeouts = arguments.timeouts.or(options.timeouts);
     read_environment(&mut options)?;
     Ok(options)
 }

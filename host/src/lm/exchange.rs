@@ -67,7 +67,7 @@ impl Exchange {
         let mut timer = Timer::start(self.limits);
         let post = self.client.post(format!("{}/{}", self.base, wire.path()));
         let post = post.header(CONTENT_TYPE, "application/json").body(request);
-        let response = self.send(post, &timer).await?;
+        let response = self.send(post, &mut timer).await?;
         if is_stream(&response) {
             return self.read_stream(response, wire.assembly(), &mut timer).await;
         }
@@ -89,12 +89,13 @@ impl Exchange {
     /// Gets the whole body of what is at `path`.
     pub(super) async fn get(&self, path: &str) -> Result<Vec<u8>, Failure> {
         let mut timer = Timer::start(self.limits);
-        let response = self.send(self.client.get(format!("{}/{path}", self.base)), &timer).await?;
+        let response =
+            self.send(self.client.get(format!("{}/{path}", self.base)), &mut timer).await?;
         self.read_whole(response, &mut timer).await
     }
 
     /// Sends a request and makes a failure of a status that is not good.
-    async fn send(&self, request: RequestBuilder, timer: &Timer) -> Result<Response, Failure> {
+    async fn send(&self, request: RequestBuilder, timer: &mut Timer) -> Result<Response, Failure> {
         let request = request.headers(self.headers.clone());
         let response =
             timer.within(request.send()).await?.map_err(|error| self.no_answer(error))?;
@@ -103,8 +104,7 @@ impl Exchange {
             return Ok(response);
         }
         let retry_after = retry_after(response.headers());
-        let mut timer = Timer::start(self.limits);
-        let complaint = read_complaint(&self.read_whole(response, &mut timer).await?);
+        let complaint = read_complaint(&self.read_whole(response, timer).await?);
         Err(Failure {
             remedy: sort(status, &complaint),
             what: format!("it answered {status}: {}", excerpt(&complaint.message)),
@@ -180,7 +180,7 @@ impl Exchange {
     fn no_answer(&self, error: reqwest::Error) -> Failure {
         let kind = if error.is_connect() && error.is_timeout() {
             format!(
-                "it could not be connected to within {:?} (limit `connect`)",
+                "it could not be connected to within {:?} (--connect-timeout)",
                 self.limits.connect
             )
         } else if error.is_connect() {

@@ -1,9 +1,10 @@
-//! How long a server may take, and the clock of one exchange. Each limit has a
-//! name, and the sentence says which one it was.
+//! How long a server may take, and the clock of one exchange. The sentence
+//! about a limit that ran out names the flag that sets it.
 
 use std::future::Future;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
 use super::Provider;
@@ -42,6 +43,36 @@ impl TimeLimits {
     }
 }
 
+/// Limits that differ from the usual ones, in seconds.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Timeouts {
+    /// For the connection.
+    pub connect: Option<u32>,
+    /// Until the model says its first word.
+    pub first_token: Option<u32>,
+    /// Between two pieces of an answer.
+    pub gap: Option<u32>,
+    /// For the whole of an exchange.
+    pub total: Option<u32>,
+}
+
+impl Timeouts {
+    /// These limits, and the usual ones of the provider where none is given.
+    pub fn or_usual(self, provider: Provider) -> TimeLimits {
+        let usual = TimeLimits::of(provider);
+        let seconds = |given: Option<u32>, usual: Duration| {
+            given.map_or(usual, |seconds| Duration::from_secs(seconds.into()))
+        };
+        TimeLimits {
+            connect: seconds(self.connect, usual.connect),
+            first_token: seconds(self.first_token, usual.first_token),
+            gap: seconds(self.gap, usual.gap),
+            total: seconds(self.total, usual.total),
+        }
+    }
+}
+
 /// The clock of one exchange.
 pub(super) struct Timer {
     limits: TimeLimits,
@@ -64,14 +95,14 @@ impl Timer {
         let (first_token, gap, total) =
             (self.limits.first_token, self.limits.gap, self.limits.total);
         let (deadline, what) = if self.begun {
-            (Instant::now() + gap, format!("it stopped in its answer for {gap:?} (limit `gap`)"))
+            (Instant::now() + gap, format!("it stopped in its answer for {gap:?} (--gap-timeout)"))
         } else {
-            let what = format!("nothing came within {first_token:?} (limit `first-token`)");
+            let what = format!("nothing came within {first_token:?} (--first-token-timeout)");
             (self.started + first_token, what)
         };
         let end = self.started + total;
         let what = if end < deadline {
-            format!("its answer was not complete after {total:?} (limit `total`)")
+            format!("its answer was not complete after {total:?} (--request-timeout)")
         } else {
             what
         };
@@ -88,13 +119,13 @@ mod tests {
         let mut timer = Timer::start(TimeLimits::of(Provider::OpenAi));
         let silence = std::future::pending::<()>;
         let failure = timer.within(silence()).await.unwrap_err();
-        assert!(failure.what.contains("600s (limit `first-token`)"), "{}", failure.what);
+        assert!(failure.what.contains("600s (--first-token-timeout)"), "{}", failure.what);
         timer.begin();
         let failure = timer.within(silence()).await.unwrap_err();
-        assert!(failure.what.contains("60s (limit `gap`)"), "{}", failure.what);
+        assert!(failure.what.contains("60s (--gap-timeout)"), "{}", failure.what);
         tokio::time::advance(Duration::from_secs(3600 - 690)).await;
         let failure = timer.within(silence()).await.unwrap_err();
-        assert!(failure.what.contains("3600s (limit `total`)"), "{}", failure.what);
+        assert!(failure.what.contains("3600s (--request-timeout)"), "{}", failure.what);
         assert_eq!(timer.started.elapsed(), Duration::from_secs(3600));
     }
 }

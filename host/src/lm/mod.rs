@@ -42,7 +42,7 @@ mod wire;
 
 pub use choice::{ModelChoice, Provider};
 pub use conversation::Conversation;
-pub use limits::TimeLimits;
+pub use limits::{TimeLimits, Timeouts};
 pub use model::{Model, ModelSettings};
 pub use pace::Paces;
 pub use secret::Secret;

@@ -27,10 +27,11 @@ impl Server {
     /// Sends a request until it is answered or trying again is of no use. The
     /// failure says how often it was tried.
     pub(super) async fn complete(&self, request: &Bytes) -> Result<Answer, Failure> {
-        let started = Instant::now();
+        let mut first_sent = None;
         let (mut tried, mut refused) = (0_u32, 0_u32);
         loop {
             let place = self.pace.place(refused > 0).await;
+            let sent = *first_sent.get_or_insert_with(Instant::now);
             let failure = match self.exchange.complete(self.wire, request.clone()).await {
                 Ok(answer) => {
                     place.succeeded();
@@ -51,7 +52,7 @@ impl Server {
                     if !place.refused(&self.back_off, wish) {
                         tried += 1;
                     }
-                    let long = started.elapsed() > self.exchange.limits.total;
+                    let long = sent.elapsed() > self.exchange.limits.total;
                     if long || tried > self.back_off.retries {
                         return Err(given_up(tried.max(refused), failure));
                     }

@@ -80,18 +80,13 @@ async fn results_and_words_after_them_are_one_turn_and_emptied_results_stay_well
 #[tokio::test]
 async fn faults_that_pass_are_tried_again_and_named_where_they_stay() {
     for (fault, named) in [
-        (Fault::Stall(0), "`gap`"),
-        (Fault::Stall(6), "`gap`"),
+        (Fault::Stall(6), "--gap-timeout"),
         (Fault::Reset(4), "connection failed"),
         (Fault::HalfJson, "no JSON object"),
         (Fault::Html, "Welcome to the gateway"),
         (Fault::InvalidUtf8, "no UTF-8"),
     ] {
         for (choice, quirks) in WIRES.into_iter().flat_map(|wire| STREAMED.map(|how| (wire, how))) {
-            if fault == Fault::Stall(0) {
-                // Only the time until the first token could tell.
-                continue;
-            }
             let turn = text("Well, here I am.").quirks(quirks);
             let (server, _, outcome) = reply(choice, turn.clone().fault(fault, Some(2))).await;
             let said = outcome.map(|reply| reply.text);
@@ -142,13 +137,13 @@ async fn silence_before_the_first_token_is_borne_longer_than_a_gap() {
         let settings = settings_of(choice, &server.base_url());
         let (_, mut conversation) = started(ModelSettings { limits, ..settings }).await;
         let sentence = unavailable(conversation.reply().await);
-        assert!(sentence.contains("90ms (limit `first-token`)"), "{sentence}");
+        assert!(sentence.contains("90ms (--first-token-timeout)"), "{sentence}");
 
         let limits = TimeLimits { total: Duration::from_millis(20), ..limits };
         let settings = settings_of(choice, &server.base_url());
         let (_, mut conversation) = started(ModelSettings { limits, ..settings }).await;
         let sentence = unavailable(conversation.reply().await);
-        assert!(sentence.contains("20ms (limit `total`)"), "{sentence}");
+        assert!(sentence.contains("20ms (--request-timeout)"), "{sentence}");
     }
 }
 

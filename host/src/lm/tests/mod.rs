@@ -188,7 +188,10 @@ async fn a_silent_server_is_not_waited_for_without_end() {
     let limits = TimeLimits { first_token, ..TimeLimits::of(Provider::Vllm) };
     let (_, mut conversation) = started(ModelSettings { limits, ..settings(&base) }).await;
     let sentence = unavailable(conversation.reply().await);
-    assert!(sentence.contains("3 times") && sentence.contains("`first-token`"), "{sentence}");
+    assert!(
+        sentence.contains("3 times") && sentence.contains("--first-token-timeout"),
+        "{sentence}"
+    );
 }
 
 #[tokio::test]
