@@ -10,12 +10,21 @@
 #![allow(clippy::disallowed_methods, reason = "tests make what they look at")]
 
 mod architecture;
+mod broken_storage;
+mod budget;
+mod chaos;
+mod claims;
 mod conflicts;
 mod faults;
 mod hostile_planners;
+mod interruption;
+mod large_run;
 mod library;
+mod models;
 mod program;
 mod project;
 mod refusals;
 mod scripts;
+mod status;
+mod watched;
 mod whole_run;

@@ -95,9 +95,32 @@ impl Project {
         let left: u32 =
             self.query("SELECT count(*) FROM tasks WHERE status IN ('pending', 'in_progress')");
         assert_eq!(left, 0, "no task is left open");
+        let leased: u32 =
+            self.query("SELECT count(*) FROM tasks WHERE lease_expires_at IS NOT NULL");
+        assert_eq!(leased, 0, "no lease is left");
+        let git = leftovers(&self.path().join(".git"));
+        assert_eq!(git, Vec::<PathBuf>::new(), "no lock or temporary file is left");
         let checkouts = self.beside("cache").join("code-agent/checkouts");
         assert!(is_empty(&checkouts), "no checkout is left behind");
     }
+}
+
+/// Locks and temporary files of git; the host's own lock is freed by the kernel
+/// and may lie there.
+fn leftovers(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.ends_with(".git/code-agent") {
+            continue;
+        } else if name.starts_with("tmp_") || name.ends_with(".lock") {
+            found.push(path);
+        } else if path.is_dir() {
+            found.extend(leftovers(&path));
+        }
+    }
+    found
 }
 
 fn is_empty(folder: &Path) -> bool {

@@ -31,6 +31,13 @@ impl Clock {
         Self(Source::Fixed(Arc::new(AtomicI64::new(milliseconds))))
     }
 
+    /// Moves a fixed clock on, for tests of what happens after a while.
+    #[cfg(test)]
+    pub(crate) fn advance(&self, by: std::time::Duration) {
+        let Source::Fixed(next) = &self.0 else { panic!("the machine's clock can't be moved") };
+        next.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::Relaxed);
+    }
+
     /// Milliseconds since 1970-01-01 UTC.
     pub fn milliseconds(&self) -> i64 {
         match &self.0 {

@@ -5,10 +5,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use crate::agent::{Agent, ClaimLanding, Slot};
+use crate::agent::{Account, Agent, ClaimLanding, RoleModels, Slot};
 use crate::clock::Clock;
 use crate::cycle::Crew;
-use crate::lm::Model;
+use crate::lm::budget::Ledger;
 use crate::plugin::{CallFailure, Plugins};
 use crate::queue::{Claim, RunStore, Store};
 use crate::repo::path::CheckoutPath;
@@ -31,8 +31,10 @@ const LONGEST_INSTRUCTIONS: usize = 64 * 1024;
 pub struct HostCrew {
     /// The components.
     pub plugins: Plugins,
-    /// Whom all roles ask.
-    pub model: Model,
+    /// Whom the roles ask.
+    pub models: RoleModels,
+    /// What the run may spend on that.
+    pub ledger: Arc<Ledger>,
     /// The repository that the run is about.
     pub repository: Repository,
     /// The run's checkouts.
@@ -85,22 +87,29 @@ impl HostCrew {
         role: Role,
         slot: Arc<Slot>,
         landing: Option<ClaimLanding>,
-    ) -> Arc<Agent> {
-        Arc::new(Agent {
+        account: Account,
+    ) -> Result<Arc<Agent>, Setback> {
+        Ok(Arc::new(Agent {
             name: name.to_owned(),
             role,
             slot,
             root: self.repository.root().clone(),
-            model: self.model.clone(),
+            model: self.models.of(role).map_err(Setback::Stop)?.clone(),
+            account,
             landing,
             setback: OnceLock::new(),
             usage: Mutex::default(),
-        })
+        }))
     }
 
-    async fn planner(&self, name: &str, role: Role) -> Result<Arc<Agent>, Setback> {
+    async fn planner(&self, name: &str, role: Role, cycle: u32) -> Result<Arc<Agent>, Setback> {
         let slot = self.slot(PLANNERS_SLOT).await.map_err(Setback::Stop)?;
-        Ok(self.agent(name, role, slot, None))
+        self.agent(name, role, slot, None, self.account(cycle, Some(name)))
+    }
+
+    fn account(&self, cycle: u32, subject: Option<&str>) -> Account {
+        let (ledger, store) = (self.ledger.clone(), self.store.clone());
+        Account { ledger, store, cycle, subject: subject.map(str::to_owned) }
     }
 
     fn landing(&self, claim: &Claim) -> ClaimLanding {
@@ -125,13 +134,17 @@ impl HostCrew {
             let written = self.store.model_used(cycle, agent.role(), subject, usage).await;
             written.map_err(Setback::Stop)?;
         }
-        let failure = match (answer, agent.ended_by(), self.model.broken()) {
+        let failure = match (answer, agent.ended_by(), agent.model().broken()) {
             (_, Some(setback), _) => return Err(setback.clone()),
             (Ok(answer), None, _) => return Ok(answer),
             (Err(_), None, Some(error)) => return Err(Setback::Stop(error)),
             (Err(failure), None, None) => failure,
         };
-        Err(Setback::Attempt(failure.to_string()))
+        // No attempt is to be blamed for a budget that is used up.
+        Err(match self.ledger.used_up() {
+            Some(sentence) => Setback::Stop(Error::failed(sentence)),
+            None => Setback::Attempt(failure.to_string()),
+        })
     }
 
     /// The repository's instructions to agents: the nearest to the root path.
@@ -187,7 +200,7 @@ impl Crew for HostCrew {
 
     async fn plan(&self, planner: &str, brief: Brief) -> Result<ProjectPlan, Setback> {
         let cycle = brief.cycle;
-        let agent = self.planner(planner, Role::MainPlanner).await?;
+        let agent = self.planner(planner, Role::MainPlanner, cycle).await?;
         let plan = self.plugins.plan(agent.clone(), brief).await;
         self.ended(&agent, cycle, Some(planner), plan).await
     }
@@ -201,7 +214,7 @@ impl Crew for HostCrew {
         depth: u32,
     ) -> Result<DomainPlan, Setback> {
         let cycle = brief.cycle;
-        let agent = self.planner(planner, Role::SubPlanner).await?;
+        let agent = self.planner(planner, Role::SubPlanner, cycle).await?;
         let plan = self.plugins.plan_domain(agent.clone(), brief, overview, domain, depth).await;
         self.ended(&agent, cycle, Some(planner), plan).await
     }
@@ -211,7 +224,8 @@ impl Crew for HostCrew {
         let tip = self.head().await.map_err(Setback::Stop)?;
         let slot = self.slot_at(&claim.slot, &tip).await.map_err(Setback::Stop)?;
         let landing = self.landing(claim);
-        let agent = self.agent(&claim.slot, Role::Worker, slot.clone(), Some(landing));
+        let account = self.account(cycle, Some(&claim.task.id));
+        let agent = self.agent(&claim.slot, Role::Worker, slot.clone(), Some(landing), account)?;
         let report = self.plugins.work(agent.clone(), brief, claim.task.clone()).await;
         let report = self.ended(&agent, cycle, Some(&claim.task.id), report).await?;
         if report.success {
@@ -224,7 +238,7 @@ impl Crew for HostCrew {
     async fn review(&self, brief: Brief, report: CycleReport) -> Result<Verdict, Setback> {
         let cycle = brief.cycle;
         let slot = self.slot_at(JUDGE_SLOT, &report.head).await.map_err(Setback::Stop)?;
-        let agent = self.agent("judge", Role::Judge, slot, None);
+        let agent = self.agent("judge", Role::Judge, slot, None, self.account(cycle, None))?;
         let verdict = self.plugins.review(agent.clone(), brief, report).await;
         self.ended(&agent, cycle, None, verdict).await
     }

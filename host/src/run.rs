@@ -4,21 +4,26 @@
 
 #![expect(clippy::disallowed_methods, reason = "the program's own folder is no checkout")]
 
+mod spending;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use tokio::sync::watch;
+
+use crate::agent::RoleModels;
 use crate::clock::Clock;
 use crate::config::Options;
 use crate::crew::{HostCrew, blocking, bring_in};
 use crate::cycle::{CycleResult, Ended, Stop, run_cycles};
 use crate::events::{Event, Outcome};
-use crate::lm::{Model, ModelChoice, ModelSettings};
 use crate::plugin::Plugins;
 use crate::queue::{Database, NewRun, RunStore, Store};
 use crate::repo::lock::HostLock;
 use crate::repo::{BranchOutcome, Checkouts, Lander, Repository};
-use crate::{Error, OWN_FOLDER, Result};
+use crate::{Error, OWN_FOLDER, Result, crash};
+use spending::Spending;
 
 /// The database's file in it.
 pub const DATABASE_FILE: &str = "code_agent_tasks.db";
@@ -30,7 +35,8 @@ pub struct Run {
     store: RunStore,
     repository: Repository,
     checkouts: Checkouts,
-    model: Model,
+    models: RoleModels,
+    spending: Spending,
     plugins: Plugins,
     /// Keeps other hosts away until the run has ended.
     lock: HostLock,
@@ -56,7 +62,7 @@ impl Run {
         let repository =
             Repository::open(&options.root_path, &options.branch, options.auto_commit)?;
         let lock = repository.take(&id)?;
-        let (plugins, model) = load(&options).await?;
+        let (plugins, models) = load(&options).await?;
         let path = database_path(&options);
         refuse_foreign_folder(&options, &repository)?;
         let checkouts = Checkouts::new(repository.clone(), &id, &options.cache_folder()?)?;
@@ -67,11 +73,14 @@ impl Run {
             branch: options.branch.clone(),
             root_path: options.root_path.display().to_string(),
             base: repository.begin(&id)?,
-            model: model.name().to_owned(),
+            model: models.names(),
             options: options.to_json()?,
+            max_cycles: options.max_cycles,
+            max_workers: options.max_workers,
         };
         let store = database.start_run(&id, row, clock.clone()).await?;
-        Ok(Self { options, clock, store, repository, checkouts, model, plugins, lock })
+        let spending = Spending::read(&store, &options, &models).await?;
+        Ok(Self { options, clock, store, repository, checkouts, models, spending, plugins, lock })
     }
 
     /// Goes on with a run that was started before: puts right what its host
@@ -81,14 +90,16 @@ impl Run {
         let repository =
             Repository::find(&options.root_path, &options.branch, options.auto_commit)?;
         let lock = repository.take(id)?;
-        let (plugins, model) = load(&options).await?;
+        let (plugins, models) = load(&options).await?;
         repository.recover(id)?;
         repository.check()?;
         let checkouts = Checkouts::new(repository.clone(), id, &options.cache_folder()?)?;
         let store = Database::open(&database_path(&options))?.run(id, clock.clone());
         settle(&store, &repository).await?;
-        store.resumed(repository.tip(id)?).await?;
-        Ok(Self { options, clock, store, repository, checkouts, model, plugins, lock })
+        let spending = Spending::read(&store, &options, &models).await?;
+        let tip = repository.tip(id)?;
+        store.resumed(tip, options.max_cycles, options.max_workers).await?;
+        Ok(Self { options, clock, store, repository, checkouts, models, spending, plugins, lock })
     }
 
     /// The run's store, for whoever wants to follow it.
@@ -99,13 +110,15 @@ impl Run {
     /// Lets the cycles go until they end or `stop` says so, winds down and
     /// writes down how the run ended. An error means that not even that could
     /// be written down.
-    pub async fn go(self, mut stop: Stop) -> Result<RunResult> {
+    pub async fn go(self, stop: Stop) -> Result<RunResult> {
         self.warn_of_untracked_files().await?;
-        let Self { options, clock, store, repository, checkouts, model, plugins, lock } = self;
+        let Self { options, clock, store, repository, checkouts, models, spending, plugins, lock } =
+            self;
         let lander = Arc::new(Lander::start(&repository, store.run(), store.clone())?);
         let crew = Arc::new(HostCrew {
             plugins,
-            model,
+            models,
+            ledger: spending.ledger.clone(),
             repository: repository.clone(),
             checkouts: Arc::new(checkouts),
             lander: lander.clone(),
@@ -114,23 +127,15 @@ impl Run {
             goal: options.goal.clone(),
             slots: Mutex::new(HashMap::new()),
         });
-        let (cycles, ended) = {
-            let cycles = run_cycles(&store, &crew, options.limits(), stop.clone());
-            tokio::pin!(cycles);
-            tokio::select! {
-                ended = &mut cycles => ended,
-                Ok(_) = stop.wait_for(|wish| *wish) => {
-                    // A database that fails now fails the wind-down too, which says so.
-                    if let Err(error) = store.record("host", Event::Stopping).await {
-                        tracing::error!("{error}");
-                    }
-                    cycles.await
-                }
-            }
-        };
-        let wound_down = wind_down(&store, &repository, lander, crew, &ended).await;
-        let result = result(cycles, ended, wound_down.err());
-        let message = result.error.as_ref().map(ToString::to_string);
+        let (early, told) = watch::channel(false);
+        let cycles = run_cycles(&store, &crew, options.limits(), told);
+        let (cycles, ended) = spending.watch(&store, cycles, stop, early).await;
+        let closed = spending.close(&store).await;
+        let wound_down = wind_down(&store, &repository, lander, crew, &ended).await.and(closed);
+        let used_up = spending.ended(&ended);
+        let result = result(cycles, ended, used_up.is_some(), wound_down.err());
+        crash::point("run: wound down");
+        let message = result.error.as_ref().map(ToString::to_string).or(used_up);
         let written = store.end_run(result.outcome, message).await;
         drop(lock);
         match (written, &result.error) {
@@ -156,20 +161,10 @@ impl Run {
     }
 }
 
-async fn load(options: &Options) -> Result<(Plugins, Model)> {
+async fn load(options: &Options) -> Result<(Plugins, RoleModels)> {
     let compiled = options.cache_folder()?.join("compiled");
     let plugins = Plugins::load(&options.plugins_folder()?, &compiled)?;
-    let choice = ModelChoice::parse(&options.lm)?;
-    let model = Model::connect(ModelSettings {
-        api_base: options.api_base.clone(),
-        api_key: options.api_key.clone(),
-        max_retries: options.max_retries,
-        max_requests: options.max_requests,
-        limits: options.timeouts.or_usual(choice.provider),
-        ..ModelSettings::new(choice)
-    })
-    .await?;
-    Ok((plugins, model))
+    Ok((plugins, RoleModels::connect(options).await?))
 }
 
 /// Waits for what is landing, then brings rows, branch and working tree in
@@ -238,9 +233,17 @@ async fn settle(store: &RunStore, repository: &Repository) -> Result<()> {
     store.settle(landed).await
 }
 
-fn result(cycles: Vec<CycleResult>, ended: Ended, wind_down: Option<Error>) -> RunResult {
+fn result(
+    cycles: Vec<CycleResult>,
+    ended: Ended,
+    used_up: bool,
+    wind_down: Option<Error>,
+) -> RunResult {
     let (outcome, error) = match (ended, wind_down) {
-        (Ended::Failed(error), _) | (_, Some(error)) => (Outcome::Failed, Some(error)),
+        (Ended::Failed(error), Some(_)) if !used_up => (Outcome::Failed, Some(error)),
+        (_, Some(error)) => (Outcome::Failed, Some(error)),
+        (_, None) if used_up => (Outcome::BudgetUsedUp, None),
+        (Ended::Failed(error), None) => (Outcome::Failed, Some(error)),
         (Ended::Stopped, None) => (Outcome::Interrupted, None),
         (Ended::Judged, None) => (judged(&cycles), None),
     };

@@ -10,6 +10,7 @@ use crate::plugins;
 use crate::target::Choice;
 
 mod history;
+pub mod llama;
 mod project;
 mod script;
 mod server;

@@ -5,6 +5,7 @@
 //!   fetch it), then the components ([`plugins`])
 //! - `test`: everything that has to hold before a change lands ([`check`])
 //! - `demo`: the real program on a small project ([`demo`])
+//! - `try-llama`: the same with a real, very weak model ([`demo::llama`])
 //! - `bench`: benchmarks ([`bench`])
 //!
 //! It needs cargo, git and the package registries, and none of the crates that
@@ -34,9 +35,10 @@ Chores:
   plugins        builds the components and puts each beside its source
   test           checks the format, builds the components, lints and tests
   demo           runs the program on a small project with a scripted model
-  bench [NAME]   runs a benchmark
+  try-llama      runs it with a real, very weak model from PyPI; needs python3
+  bench [NAME]   runs a benchmark, or all of them
 
-Options of plugins, test and demo:
+Options of plugins, test, demo and try-llama:
   --toolchain auto|rustup|debian
                  where the wasm target comes from: rustup, or a compiler from
                  Debian's packages, unpacked below target/. auto tries both.
@@ -53,6 +55,7 @@ enum Chore {
     Plugins(Choice),
     Test(Choice),
     Demo(demo::Options),
+    TryLlama(Choice),
     Bench(Option<String>),
 }
 
@@ -65,7 +68,8 @@ fn main() -> ExitCode {
         Chore::Plugins(choice) => plugins::build(&command::top(), choice).map(drop),
         Chore::Test(choice) => check::run(&command::top(), choice),
         Chore::Demo(options) => demo::run(&command::top(), &options),
-        Chore::Bench(name) => bench::run(name.as_deref()),
+        Chore::TryLlama(choice) => demo::llama::run(&command::top(), choice),
+        Chore::Bench(name) => bench::run(&command::top(), name.as_deref()),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -107,6 +111,7 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Chore> {
         (["demo"], choice) => demo::Options { toolchain: choice.unwrap_or_default(), ..demo }
             .checked()
             .map(Chore::Demo),
+        (["try-llama"], choice) => Ok(Chore::TryLlama(choice.unwrap_or_default())),
         (["bench"], None) => Ok(Chore::Bench(None)),
         (["bench", name], None) => Ok(Chore::Bench(Some((*name).to_owned()))),
         _ => Err(Failure::Usage(format!("there is no chore `{}` like that", words.join(" ")))),

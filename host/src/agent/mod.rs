@@ -2,14 +2,18 @@
 //! the model and the landing desk that it works with. Owns no decisions: roles
 //! are components, tools are `tools/`, landing is `repo/`.
 
+mod asking;
 mod landing;
+mod models;
 mod rights;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::RwLock;
 
+pub use asking::{Account, unanswered};
 pub use landing::ClaimLanding;
+pub use models::{RoleModel, RoleModels};
 pub use rights::{Grant, Rights};
 
 use crate::Setback;
@@ -31,7 +35,9 @@ pub struct Agent {
     /// The folder that the run is about.
     pub root: CheckoutPath,
     /// Whom it asks.
-    pub model: Model,
+    pub model: RoleModel,
+    /// Who pays for that.
+    pub account: Account,
     /// Where a worker's changes land; others have none.
     pub landing: Option<ClaimLanding>,
     /// What ended the attempt while the component was still at work.
@@ -67,7 +73,7 @@ impl Agent {
 
     /// Whom it asks.
     pub fn model(&self) -> &Model {
-        &self.model
+        &self.model.model
     }
 
     /// What ended the attempt, if something has: the component is not to go on.

@@ -1,11 +1,19 @@
 //! The command line: parses, starts logging, calls the subcommand and turns
 //! its end into an exit code. One file per subcommand.
 
+mod cycles;
 mod follow;
+mod look;
 mod progress;
 mod resume;
 mod run;
+mod show;
+mod spending;
+mod spending_arguments;
+mod status;
 mod summary;
+mod tasks;
+mod terminal;
 mod timeouts;
 
 use std::io::{self, Write};
@@ -28,7 +36,7 @@ struct CommandLine {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 the judge said that the goal is met, 1 the run failed or the judge gave up, \
-2 wrong usage, 3 the cycles are used up, 130 interrupted. All but 0 and 2 can be resumed.";
+2 wrong usage, 3 the cycles are used up, 4 the budget is used up, 130 interrupted. All but 0 and 2 can be resumed.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -36,6 +44,14 @@ enum Command {
     Run(run::RunArguments),
     /// Go on with a run that was interrupted, crashed or failed.
     Resume(resume::ResumeArguments),
+    /// Show how a run stands: planners, tasks, workers, tokens.
+    Status(status::StatusArguments),
+    /// List a run's tasks.
+    Tasks(tasks::TasksArguments),
+    /// List a run's cycles and what the judge said of them.
+    Cycles(cycles::CyclesArguments),
+    /// Show a task: draft, attempts, report and commits.
+    Show(show::ShowArguments),
 }
 
 impl Command {
@@ -43,6 +59,10 @@ impl Command {
         match self {
             Self::Run(arguments) => &arguments.log,
             Self::Resume(arguments) => &arguments.log,
+            Self::Status(arguments) => &arguments.look.log,
+            Self::Tasks(arguments) => &arguments.look.log,
+            Self::Cycles(arguments) => &arguments.look.log,
+            Self::Show(arguments) => &arguments.look.log,
         }
     }
 
@@ -50,6 +70,10 @@ impl Command {
         match self {
             Self::Run(arguments) => run::run(arguments).await,
             Self::Resume(arguments) => resume::resume(arguments).await,
+            Self::Status(arguments) => status::status(&arguments),
+            Self::Tasks(arguments) => tasks::tasks(&arguments),
+            Self::Cycles(arguments) => cycles::cycles(&arguments),
+            Self::Show(arguments) => show::show(&arguments),
         }
     }
 }

@@ -1,22 +1,24 @@
 //! The progress view: one line per event, in words.
 
+use super::terminal::{printable, short, time_of_day};
 use crate::events::{Event, Outcome, Recorded};
 use crate::types::{Decision, Role};
 
-/// Characters of an id that tell agents apart for a person.
-const SHORT_ID: usize = 10;
 /// Characters of a longer text that a line shows.
 const LONGEST_TEXT: usize = 300;
 
 /// The event as a line; none for what a person need not see.
 pub(super) fn line(recorded: &Recorded) -> Option<String> {
-    let time = recorded.time.get(11..19).unwrap_or(&recorded.time);
+    let time = time_of_day(&recorded.time);
     let text = match &recorded.event {
         Event::RunStarted { branch, base, model, .. } => {
             format!("run {} started on {branch} at {} with {model}", recorded.run, short(base))
         }
-        Event::RunResumed { tip } => format!("run {} goes on from {}", recorded.run, short(tip)),
+        Event::RunResumed { tip, .. } => {
+            format!("run {} goes on from {}", recorded.run, short(tip))
+        }
         Event::Stopping => "stopping: waiting for what is landing; once more stops at once".into(),
+        Event::BudgetUsedUp { message } => format!("stopping: {message}"),
         Event::TaskReturned { title, .. } => format!("pending again: {title}"),
         Event::ModelUsed { .. } => return None,
         Event::CycleStarted { cycle, base } => format!("cycle {cycle} starts from {}", short(base)),
@@ -81,13 +83,15 @@ pub(super) fn describe_decision(decision: Decision, goal_met: bool) -> &'static 
     }
 }
 
-fn describe_outcome(outcome: Outcome) -> &'static str {
+/// The outcome in words.
+pub(super) fn describe_outcome(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::GoalMet => "the goal is met",
         Outcome::GivenUp => "the judge gave up",
         Outcome::CyclesUsedUp => "the cycles are used up",
         Outcome::Failed => "it failed",
         Outcome::Interrupted => "interrupted",
+        Outcome::BudgetUsedUp => "the budget is used up",
     }
 }
 
@@ -95,20 +99,6 @@ fn name(domain: Option<&str>) -> &str {
     domain.unwrap_or("the whole project")
 }
 
-fn short(id: &str) -> &str {
-    id.get(..SHORT_ID).unwrap_or(id)
-}
-
 fn clip(text: &str) -> String {
-    let mut clipped: String = text.chars().take(LONGEST_TEXT).collect();
-    if clipped.len() < text.len() {
-        clipped.push('…');
-    }
-    clipped
-}
-
-/// Models write these texts: nothing of them may steer the terminal, and an
-/// event stays one line.
-pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+    super::terminal::clip(text, LONGEST_TEXT)
 }

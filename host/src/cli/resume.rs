@@ -7,11 +7,13 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::LogArguments;
-use super::run::{absolute, drive, read_environment};
+use super::look::{find_run, open};
+use super::run::{absolute, drive};
+use super::spending_arguments::SpendingArguments;
 use super::timeouts::TimeoutArguments;
 use crate::clock::Clock;
 use crate::events::Outcome;
-use crate::queue::{Reader, RunRow};
+use crate::queue::RunRow;
 use crate::run::{Run, database_below};
 use crate::{Error, Options, Result};
 
@@ -25,18 +27,9 @@ pub(super) struct ResumeArguments {
     /// The task database [default: .code-agent/code_agent_tasks.db below the root path].
     #[arg(long, value_name = "FILE")]
     database: Option<PathBuf>,
-    /// Another model than before.
-    #[arg(long)]
-    model: Option<String>,
-    /// Another address of the model's server.
-    #[arg(long, value_name = "URL")]
-    api_base: Option<String>,
-    /// Another number of cycles; those that were judged count.
-    #[arg(long, value_name = "N")]
-    max_cycles: Option<u32>,
-    /// Another number of workers.
-    #[arg(long, value_name = "N")]
-    max_workers: Option<u32>,
+    /// Models, bounds and budget: what is named here holds instead of what held before.
+    #[command(flatten)]
+    spending: SpendingArguments,
     /// Another plugins folder.
     #[arg(long, value_name = "DIR")]
     plugins: Option<PathBuf>,
@@ -59,7 +52,7 @@ pub(super) async fn resume(arguments: ResumeArguments) -> Result<ExitCode> {
     let root_path = absolute(&arguments.root_path)?;
     let database = database_below(&root_path, arguments.database.as_deref());
     let row = {
-        let runs = Reader::open(&database)?.runs()?;
+        let runs = open(&database)?.runs()?;
         choose(runs, arguments.run.as_deref())?
     };
     let json = arguments.json;
@@ -67,24 +60,16 @@ pub(super) async fn resume(arguments: ResumeArguments) -> Result<ExitCode> {
     // The repository may have been moved since, and the database with it.
     options.root_path = root_path;
     options.database = arguments.database.clone();
-    override_options(&mut options, arguments);
-    read_environment(&mut options)?;
+    override_options(&mut options, arguments)?;
     drive(Run::resume(&row.id, options, Clock::system()).await?, json).await
 }
 
-fn override_options(options: &mut Options, arguments: ResumeArguments) {
-    if let Some(model) = arguments.model {
-        options.lm = model;
-        // The old model's address need not be the new one's.
-        options.api_base = None;
-    }
-    options.api_base = arguments.api_base.or(options.api_base.take());
-    options.max_cycles = arguments.max_cycles.unwrap_or(options.max_cycles);
-    options.max_workers = arguments.max_workers.unwrap_or(options.max_workers);
+fn override_options(options: &mut Options, arguments: ResumeArguments) -> Result<()> {
     options.plugins = arguments.plugins.or(options.plugins.take());
     options.max_retries = arguments.max_retries.unwrap_or(options.max_retries);
     options.max_requests = arguments.max_requests.or(options.max_requests);
-    options.timeouts = arguments.timeouts.or(options.timeouts);
+    options.timeouts = arguments.timeouts.named().or(options.timeouts);
+    options.refill(&arguments.spending.named(None))
 }
 
 /// Finds the run that is meant among all, the newest first.
@@ -96,20 +81,14 @@ fn choose(runs: Vec<RunRow>, wanted: Option<&str>) -> Result<RunRow> {
             .find(|run| !done(run))
             .ok_or_else(|| Error::usage("there is no run to go on with; start one with --goal"));
     };
-    let mut matching = runs.into_iter().filter(|run| run.id.starts_with(wanted));
-    match (matching.next(), matching.next()) {
-        (Some(run), None) if done(&run) => Err(Error::usage(format!(
+    let run = find_run(&runs, wanted)?;
+    if done(run) {
+        return Err(Error::usage(format!(
             "the goal of run {} is met; start a new one with --goal",
             run.id
-        ))),
-        (Some(run), None) => Ok(run),
-        (Some(_), Some(_)) => Err(Error::usage(format!(
-            "more than one run begins with `{wanted}`; give more of its id"
-        ))),
-        (None, _) => {
-            Err(Error::usage(format!("no run begins with `{wanted}`; see `code-agent status`")))
-        }
+        )));
     }
+    Ok(run.clone())
 }
 
 #[cfg(test)]

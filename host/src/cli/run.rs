@@ -11,12 +11,12 @@ use tokio::sync::watch;
 
 use super::LogArguments;
 use super::follow::Follower;
-use super::summary;
+use super::spending_arguments::SpendingArguments;
 use super::timeouts::TimeoutArguments;
+use super::{spending, summary};
 use crate::clock::Clock;
 use crate::cycle::Stop;
 use crate::events::Outcome;
-use crate::lm::{ModelChoice, Secret};
 use crate::run::Run;
 use crate::{Error, Options, Result};
 
@@ -31,21 +31,11 @@ pub(super) struct RunArguments {
     /// The git repository, or the folder in it that the run is about.
     #[arg(long, value_name = "DIR", default_value = ".")]
     root_path: PathBuf,
-    /// The branch that the work goes to; made from HEAD if missing.
-    #[arg(long, default_value = "main")]
-    branch: String,
-    /// The model: openai:NAME, anthropic:NAME, vllm:, vllm:NAME, ollama:NAME.
-    #[arg(long, default_value = "vllm:")]
-    model: String,
-    /// The model server's address [default: OPENAI_BASE_URL or ANTHROPIC_BASE_URL for their providers, else the provider's usual one].
-    #[arg(long, value_name = "URL")]
-    api_base: Option<String>,
-    /// How many cycles the run may have.
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    max_cycles: u32,
-    /// How many workers work at once.
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    max_workers: u32,
+    /// The branch that the work goes to; made from HEAD if missing [default: main].
+    #[arg(long)]
+    branch: Option<String>,
+    #[command(flatten)]
+    spending: SpendingArguments,
     /// Leave the changes in the working tree, uncommitted; move no branch.
     #[arg(long)]
     no_auto_commit: bool,
@@ -79,13 +69,17 @@ pub(super) async fn run(arguments: RunArguments) -> Result<ExitCode> {
 /// Lets a run go, shows what happens and turns its end into an exit code.
 pub(super) async fn drive(run: Run, json: bool) -> Result<ExitCode> {
     let store = run.store().clone();
-    let follower = Follower::start(store.database(), store.run(), json)?;
+    // Who has read an event may send a signal at once.
     let stop = listen_for_signals()?;
+    let follower = Follower::start(store.database(), store.run(), json)?;
     let ended = run.go(stop).await;
     follower.finish().await;
     let result = ended?;
     if !json && let Err(error) = summary::print(&store, &result) {
         // A reader that has seen enough does not change how the run ended.
+        tracing::warn!("{error}");
+    }
+    if !json && let Err(error) = spending::print(&store).await {
         tracing::warn!("{error}");
     }
     if let Some(error) = result.error {
@@ -95,6 +89,7 @@ pub(super) async fn drive(run: Run, json: bool) -> Result<ExitCode> {
         Outcome::GoalMet => 0,
         Outcome::GivenUp | Outcome::Failed => 1,
         Outcome::CyclesUsedUp => 3,
+        Outcome::BudgetUsedUp => 4,
         Outcome::Interrupted => INTERRUPTED,
     }))
 }
@@ -130,32 +125,14 @@ fn options(arguments: RunArguments) -> Result<Options> {
         }
     };
     let mut options = Options::new(goal, absolute(&arguments.root_path)?);
-    options.branch = arguments.branch;
-    options.lm = arguments.model;
-    options.api_base = arguments.api_base;
-    options.max_cycles = arguments.max_cycles;
-    options.max_workers = arguments.max_workers;
     options.auto_commit = !arguments.no_auto_commit;
     options.plugins = arguments.plugins;
     options.database = arguments.database;
     options.max_retries = arguments.max_retries;
     options.max_requests = arguments.max_requests;
-    options.timeouts = arguments.timeouts.or(options.timeouts);
-    read_environment(&mut options)?;
+    options.timeouts = arguments.timeouts.named();
+    options.fill(&arguments.spending.named(arguments.branch))?;
     Ok(options)
-}
-
-/// Takes address and key from the environment. A provider's variables are for
-/// that provider alone: a local server must not get a key that was not meant
-/// for it.
-pub(super) fn read_environment(options: &mut Options) -> Result<()> {
-    let provider = ModelChoice::parse(&options.lm)?.provider;
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    if options.api_base.is_none() {
-        options.api_base = provider.base_variable().and_then(variable);
-    }
-    options.api_key = variable(provider.key_variable()).as_deref().and_then(Secret::new);
-    Ok(())
 }
 
 /// The root path as it goes into the run's row, where it has to be absolute.

@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::progress::{describe_decision, printable};
+use super::progress::describe_decision;
+use super::terminal::{printable, short};
 use crate::queue::{Reader, RunStore};
 use crate::run::RunResult;
 use crate::types::Decision;
@@ -32,7 +33,7 @@ fn write(result: &RunResult, commits: &[(String, String)]) -> io::Result<()> {
     }
     writeln!(out, "\n{} commits:", commits.len())?;
     for (commit, title) in commits {
-        writeln!(out, "{} {}", commit.get(..10).unwrap_or(commit), printable(title))?;
+        writeln!(out, "{} {}", short(commit), printable(title))?;
     }
     out.flush()
 }

@@ -25,13 +25,13 @@ pub(super) struct TimeoutArguments {
 }
 
 impl TimeoutArguments {
-    /// What the flags say, and what was said before where they say nothing.
-    pub(super) fn or(self, before: Timeouts) -> Timeouts {
+    /// What the flags say.
+    pub(super) fn named(self) -> Timeouts {
         Timeouts {
-            connect: self.connect_timeout.or(before.connect),
-            first_token: self.first_token_timeout.or(before.first_token),
-            gap: self.gap_timeout.or(before.gap),
-            total: self.request_timeout.or(before.total),
+            connect: self.connect_timeout,
+            first_token: self.first_token_timeout,
+            gap: self.gap_timeout,
+            total: self.request_timeout,
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::queue::{Claim, CycleEnd, EndedCycle, OpenCycle, Store};
 use crate::types::{
     Brief, CycleReport, Decision, Domain, DomainPlan, ProjectPlan, Report, Role, Verdict,
 };
-use crate::{Error, Result, Setback};
+use crate::{Error, Result, Setback, crash};
 use work::CycleWork;
 
 /// How often a planner or the judge is asked before it counts as failed.
@@ -177,6 +177,12 @@ async fn go_on<S: Store, C: Crew>(
     let standing = store.standing().await?;
     results.extend(standing.ended.into_iter().map(CycleResult::from));
     let mut open = standing.open;
+    // The last host may have died between the judge's word and the run's end.
+    if open.is_none()
+        && results.last().is_some_and(|last| last.goal_met && !last.continue_next_cycle)
+    {
+        return Ok(Some(()));
+    }
     loop {
         let cycle = match open.take() {
             Some(cycle) => cycle,
@@ -232,6 +238,7 @@ async fn run_cycle<S: Store, C: Crew>(
     };
     let end = CycleEnd { cycle, head, workers, verdict: verdict.clone() };
     let counts = store.end_cycle(end).await?;
+    crash::point("cycle: judged");
     Ok(Some(EndedCycle { cycle, counts, verdict }.into()))
 }
 

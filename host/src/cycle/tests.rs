@@ -225,3 +225,14 @@ async fn a_run_goes_on_where_it_stands() {
     assert_eq!(results[0].tasks_completed, 4);
     store.with(|memory| assert_eq!(memory.completed, ["left over"]));
 }
+
+#[tokio::test]
+async fn a_run_whose_goal_was_met_just_before_its_host_died_is_over() {
+    let store = MemoryStore::default();
+    let ended =
+        EndedCycle { cycle: 1, counts: Counts::default(), verdict: verdict(Decision::Stop) };
+    store.with(|memory| memory.standing = Standing { ended: vec![ended], open: None });
+    let crew =
+        FakeCrew { plan: Box::new(|_| panic!("nothing is left to plan")), ..FakeCrew::default() };
+    assert_eq!(run_on(&store, crew, Limits::default()).await.unwrap().len(), 1);
+}

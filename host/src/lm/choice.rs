@@ -24,6 +24,9 @@ pub enum Provider {
 }
 
 impl Provider {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::OpenAi, Self::Anthropic, Self::Vllm, Self::Ollama];
+
     /// The word before the colon.
     pub fn as_str(self) -> &'static str {
         match self {

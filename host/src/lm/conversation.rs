@@ -30,6 +30,7 @@ pub struct Conversation {
     body: RequestBody,
     /// What each piece of the body is.
     kinds: Vec<Kind>,
+    max_output_tokens: Option<u32>,
     usage: Usage,
 }
 
@@ -68,6 +69,7 @@ impl Conversation {
             model,
             tools: tools.iter().map(|tool| tool.name.clone()).collect(),
             kinds: Vec::new(),
+            max_output_tokens,
             usage: Usage::default(),
         })
     }
@@ -153,6 +155,12 @@ impl Conversation {
         }
         elided.reverse();
         self.body.replace(&elided);
+    }
+
+    /// What the next request is bounded by: the length of its body in bytes,
+    /// and its limit of output tokens.
+    pub fn next_request(&self) -> (usize, Option<u32>) {
+        (self.body.bytes().len(), self.max_output_tokens)
     }
 
     /// The tokens of all turns together.

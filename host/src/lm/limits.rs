@@ -44,7 +44,7 @@ impl TimeLimits {
 }
 
 /// Limits that differ from the usual ones, in seconds.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Timeouts {
     /// For the connection.
@@ -58,6 +58,21 @@ pub struct Timeouts {
 }
 
 impl Timeouts {
+    /// These limits, and those of `wider` where none is given.
+    pub fn or(self, wider: Self) -> Self {
+        Self {
+            connect: self.connect.or(wider.connect),
+            first_token: self.first_token.or(wider.first_token),
+            gap: self.gap.or(wider.gap),
+            total: self.total.or(wider.total),
+        }
+    }
+
+    /// Whether one of them leaves no time at all.
+    pub fn has_zero(self) -> bool {
+        [self.connect, self.first_token, self.gap, self.total].contains(&Some(0))
+    }
+
     /// These limits, and the usual ones of the provider where none is given.
     pub fn or_usual(self, provider: Provider) -> TimeLimits {
         let usual = TimeLimits::of(provider);

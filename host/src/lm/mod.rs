@@ -13,7 +13,8 @@
 //! - `server`: when a request is sent, and whether again; `retry`: what helps
 //!   against a failure; `pace`: how many requests a server gets at once;
 //! - `exchange`: one exchange over HTTP, with `limits` of time and
-//!   `server_events`, which reads streams.
+//!   `server_events`, which reads streams;
+//! - `budget`: the ledger of what may be spent, and `prices`, what models cost.
 //!
 //! The environment is not read here: addresses and keys come in as data. The
 //! one exception is reqwest's own reading of the proxy variables, for servers
@@ -23,6 +24,7 @@ mod address;
 mod answer;
 mod anthropic;
 mod body;
+pub mod budget;
 mod choice;
 mod complaint;
 mod conversation;
@@ -31,6 +33,7 @@ mod limits;
 mod model;
 mod openai;
 mod pace;
+pub mod prices;
 mod raw_calls;
 mod retry;
 mod secret;

@@ -149,7 +149,8 @@ impl Model {
         self.0.temperature
     }
 
-    pub(super) fn context_window(&self) -> Option<u64> {
+    /// The size of its context in tokens, where it is known.
+    pub fn context_window(&self) -> Option<u64> {
         self.0.context_window
     }
 

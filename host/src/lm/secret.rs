@@ -3,6 +3,10 @@
 
 use std::fmt;
 
+/// Bytes of the shortest key that is worth hiding; those that providers give
+/// out have 20 and more.
+const SHORTEST_SECRET: usize = 12;
+
 /// A key. It can't be displayed or serialised, and its `Debug` is blank.
 #[derive(Clone)]
 pub struct Secret(String);
@@ -22,9 +26,15 @@ impl Secret {
     }
 
     /// Blanks the secret in a text from outside: servers repeat a wrong key in
-    /// their complaint.
+    /// their complaint. A shorter text is no secret but what people give a
+    /// local server (`x`, `EMPTY`), and blanking that would garble the
+    /// model's own words.
     pub(super) fn redact(&self, text: &str) -> String {
-        text.replace(&self.0, "[key]")
+        if self.0.len() < SHORTEST_SECRET {
+            text.to_owned()
+        } else {
+            text.replace(&self.0, "[key]")
+        }
     }
 }
 
@@ -40,9 +50,10 @@ mod tests {
 
     #[test]
     fn a_secret_is_not_shown() {
-        let secret = Secret::new(" sk-1234\n").unwrap();
+        let secret = Secret::new(" sk-0123456789\n").unwrap();
         assert_eq!(format!("{secret:?}"), "Secret");
-        assert_eq!(secret.redact("wrong key sk-1234."), "wrong key [key].");
+        assert_eq!(secret.redact("wrong key sk-0123456789."), "wrong key [key].");
+        assert_eq!(Secret::new("x").unwrap().redact("an example"), "an example");
         assert!(Secret::new("\n").is_none());
     }
 }

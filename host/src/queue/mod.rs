@@ -4,13 +4,17 @@
 
 mod read;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 
 use std::future::Future;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use read::{Reader, RunRow};
+pub use read::{CycleRow, Reader, RunRow, TaskRow};
+#[doc(hidden)]
+pub use sqlite::measured;
 pub use sqlite::{Database, RunStore};
 
 use crate::Result;
@@ -38,6 +42,10 @@ pub struct NewRun {
     pub model: String,
     /// The options as JSON, without secrets.
     pub options: String,
+    /// How many cycles the run may have.
+    pub max_cycles: u32,
+    /// How many workers work at once.
+    pub max_workers: u32,
 }
 
 /// One planner's place in the hierarchy.
@@ -82,6 +90,36 @@ pub struct CycleState {
     pub outcomes: Vec<TaskOutcome>,
     /// Domains that could not be planned, and why.
     pub planner_failures: Vec<String>,
+}
+
+/// What one request to a model took.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spending {
+    /// The cycle's number.
+    pub cycle: u32,
+    /// The role's name, or a word for what no role is to be charged with.
+    pub role: String,
+    /// The planner or task that it was about; none for the judge.
+    pub subject: Option<String>,
+    /// The tokens.
+    pub usage: Usage,
+    /// What they cost in US dollars; none where the price is not known.
+    pub cost_usd: Option<f64>,
+}
+
+/// What a role has taken in a whole run, or all roles together.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Spent {
+    /// The role's name, as in `Spending`.
+    pub role: String,
+    /// How many requests it sent.
+    pub requests: u64,
+    /// The tokens.
+    pub usage: Usage,
+    /// The known costs, in US dollars.
+    pub cost_usd: f64,
+    /// How many requests have a price that is not known.
+    pub unpriced: u64,
 }
 
 /// How a cycle ended.
@@ -213,7 +251,8 @@ pub trait Store: Clone + Send + Sync + 'static {
         error: String,
     ) -> impl Future<Output = Result<bool>> + Send;
 
-    /// Writes down what a role's call asked of the model.
+    /// Tells what a role's call has asked of the model, now that it has ended.
+    /// Each request was written down when it was answered.
     fn model_used(
         &self,
         cycle: u32,

@@ -118,19 +118,9 @@ impl Checkout {
 impl Drop for Checkout {
     fn drop(&mut self) {
         let path = self.folder.path();
-        if let Err(error) = remove_checkout(&self.folder, &self.run_folder) {
+        if let Err(error) = self.run_folder.remove(path) {
             tracing::warn!(path = %path.display(), %error, "a checkout could not be removed");
         }
-    }
-}
-
-fn remove_checkout(folder: &Folder, run_folder: &RunFolder) -> io::Result<()> {
-    match run_folder.remove(folder.path()) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            make_accessible(folder.directory())?;
-            run_folder.remove(folder.path())
-        }
-        other => other,
     }
 }
 

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::checkout::Checkout;
+use super::contents::make_accessible;
 use super::failed;
 use super::folder::Folder;
 use super::open::Repository;
@@ -34,14 +35,23 @@ pub(super) struct RunFolder {
 }
 
 impl RunFolder {
-    pub(super) fn remove(&self, checkout: &Path) -> io::Result<()> {
-        fs::remove_dir_all(checkout)
+    /// Removes a folder of checkouts, also where a worker has locked folders
+    /// in it.
+    pub(super) fn remove(&self, folder: &Path) -> io::Result<()> {
+        match fs::remove_dir_all(folder) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                make_accessible(Folder::open(folder)?.directory())?;
+                fs::remove_dir_all(folder)
+            }
+            other => other,
+        }
     }
 }
 
 impl Drop for RunFolder {
+    /// A host that died may have left checkouts that nobody opened again.
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir(&self.path) {
+        if let Err(error) = self.remove(&self.path) {
             let path = self.path.display();
             tracing::warn!(%path, %error, "the folder of a run's checkouts could not be removed");
         }

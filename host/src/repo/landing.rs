@@ -254,7 +254,7 @@ fn land_group(
     if commits.is_empty() {
         return Ok(Group::Ended(outcomes));
     }
-    pack::write(&git, repository.common_directory(), start, &commits)?;
+    pack::write(&git, repository.common_directory(), run, start, &commits)?;
     crash::point("landing: objects written");
     let late = log.record(&records)?;
     if !late.is_empty() {

@@ -7,6 +7,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::failed;
 use super::open::{Repository, find_common_directory};
@@ -15,11 +16,26 @@ use crate::{Error, Result};
 /// Bytes of a lock file that are read: what we write is far shorter.
 const LONGEST_NOTE: u64 = 256;
 
+/// Who only looks holds the lock for an instant; so often is it tried again,
+/// so far apart.
+const TRIES: u32 = 1000;
+const BETWEEN_TRIES: Duration = Duration::from_millis(1);
+
 /// Held while a host works on a branch.
 #[derive(Debug)]
 pub struct HostLock {
     /// Locked until it is closed.
-    _file: File,
+    file: File,
+}
+
+impl Drop for HostLock {
+    fn drop(&mut self) {
+        // To close the file is not enough while a command that is just being
+        // started has a copy of it.
+        if let Err(error) = self.file.unlock() {
+            tracing::warn!("the branch's lock goes only with this process: {error}");
+        }
+    }
 }
 
 impl Repository {
@@ -37,7 +53,7 @@ impl Repository {
             .truncate(false)
             .open(&path)
             .map_err(failed(doing()))?;
-        match file.try_lock() {
+        match try_past_lookers(&file, || std::thread::sleep(BETWEEN_TRIES)) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(Error::failed(format!(
@@ -52,12 +68,28 @@ impl Repository {
         let note = format!("process {}, run {run}\n", std::process::id());
         let written = file.set_len(0).and_then(|()| file.write_all(note.as_bytes()));
         written.map_err(failed(doing()))?;
-        Ok(HostLock { _file: file })
+        Ok(HostLock { file })
     }
 }
 
-/// Who works on a branch of the repository that holds `root_path`, in words;
-/// none where nobody does.
+/// `try_lock`, but not turned away by those who only look (`holder`): a host
+/// keeps them out too, so where a look is possible there is no host.
+fn try_past_lookers(file: &File, mut pause: impl FnMut()) -> Result<(), TryLockError> {
+    for _ in 0..TRIES {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                file.try_lock_shared()?;
+                file.unlock().map_err(TryLockError::Error)?;
+                pause();
+            }
+            outcome => return outcome,
+        }
+    }
+    Err(TryLockError::WouldBlock)
+}
+
+/// Who works on a branch of the repository that holds `root_path`, in the
+/// words `process N, run ID`; none where nobody does.
 pub fn holder(root_path: &Path, branch: &str) -> Result<Option<String>> {
     let path = lock_file(&find_common_directory(root_path)?, branch);
     let Ok(mut file) = File::open(&path) else { return Ok(None) };
@@ -109,5 +141,24 @@ mod tests {
         drop(lock);
         assert_eq!(holder(sandbox.top(), "main").unwrap(), None);
         below.take("r2").unwrap();
+    }
+
+    #[test]
+    fn those_who_look_turn_no_host_away() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let (host, looker) = (file.reopen().unwrap(), file.reopen().unwrap());
+        looker.lock_shared().unwrap();
+        let mut pauses = 0;
+        let taken = try_past_lookers(&host, || {
+            pauses += 1;
+            looker.unlock().unwrap();
+        });
+        assert!(taken.is_ok() && pauses == 1, "{taken:?} after {pauses} pauses");
+        let held = try_past_lookers(&looker, || panic!("a host is not waited for"));
+        assert!(matches!(held, Err(TryLockError::WouldBlock)), "{held:?}");
+        host.unlock().unwrap();
+        looker.lock_shared().unwrap();
+        let held = try_past_lookers(&host, || ());
+        assert!(matches!(held, Err(TryLockError::WouldBlock)), "the wait has an end");
     }
 }

@@ -17,6 +17,7 @@ mod merge;
 mod message;
 mod open;
 mod pack;
+mod patch;
 pub mod path;
 mod recovery;
 mod references;
@@ -38,6 +39,7 @@ pub use checkout::Checkout;
 pub use checkouts::Checkouts;
 pub use landing::{LandError, Landed, Lander, Landing, LandingLog, LandingRecord};
 pub use open::Repository;
+pub use patch::{Patch, patch};
 pub use views::{CommitSummary, FileChange, StatusEntry};
 pub use working_tree::BranchOutcome;
 

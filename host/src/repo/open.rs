@@ -219,7 +219,7 @@ fn refuse_unknown_formats(common_directory: &Path) -> Result<()> {
     Ok(())
 }
 
-fn open_above(root_path: &Path) -> Result<git2::Repository> {
+pub(super) fn open_above(root_path: &Path) -> Result<git2::Repository> {
     let none: &[&OsStr] = &[];
     git2::Repository::open_ext(root_path, RepositoryOpenFlags::empty(), none).map_err(|error| {
         match error.code() {

@@ -11,28 +11,51 @@ use git2::Oid;
 use super::failed;
 use super::references::sync;
 use super::tree::new_objects;
-use crate::{Error, Result};
+use crate::{Error, Result, crash};
 
 /// Writes the commits, each the child of the one before and the first of
 /// `start`, and what they added. Written and synced in a folder of its own and
-/// then renamed, so that no half pack ever lies where git looks; git's own
-/// cleaning removes such a `tmp_` folder after a crash.
+/// then renamed, so that no half pack ever lies where git looks. After a crash
+/// `remove_leftovers` removes the folder, or git's own cleaning, which knows by
+/// `tmp_` what it is.
 pub(super) fn write(
     git: &git2::Repository,
     common_directory: &Path,
+    run: &str,
     start: Oid,
     commits: &[Oid],
 ) -> Result<()> {
     let objects = common_directory.join("objects");
-    let folder = objects.join(format!("tmp_code-agent-{}", uuid::Uuid::now_v7()));
+    let folder = objects.join(format!("{}{}", folder_prefix(run), uuid::Uuid::now_v7()));
     let doing = || format!("write what landed to {}", objects.display());
     fs::create_dir(&folder).map_err(failed(doing()))?;
     let written = build(git, start, commits, &folder).map_err(failed(doing()));
+    crash::point("landing: pack built");
     let moved = written.and_then(|name| move_pack(&folder, &objects.join("pack"), &name));
     if let Err(error) = fs::remove_dir_all(&folder) {
         tracing::warn!(folder = %folder.display(), %error, "a temporary folder stays behind");
     }
     moved
+}
+
+/// Removes what a dead host of the run was writing.
+pub(super) fn remove_leftovers(common_directory: &Path, run: &str) -> Result<()> {
+    let objects = common_directory.join("objects");
+    let prefix = folder_prefix(run);
+    let step = || -> std::io::Result<()> {
+        for entry in fs::read_dir(&objects)? {
+            let entry = entry?;
+            if entry.file_name().to_str().is_some_and(|name| name.starts_with(&prefix)) {
+                fs::remove_dir_all(entry.path())?;
+            }
+        }
+        Ok(())
+    };
+    step().map_err(failed(format!("remove what a dead process left in {}", objects.display())))
+}
+
+fn folder_prefix(run: &str) -> String {
+    format!("tmp_code-agent-{run}-")
 }
 
 fn build(

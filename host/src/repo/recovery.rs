@@ -18,7 +18,7 @@ use super::open::Repository;
 use super::references::{run_reference, run_tip, sync_reference};
 use super::tree::difference;
 use super::worktrees::{self, Holder};
-use super::{commit_id, failed};
+use super::{commit_id, failed, pack};
 use crate::Result;
 
 /// Marks that a run's work is on its way into working trees; names the commit.
@@ -31,11 +31,14 @@ impl Repository {
         let git = self.git()?;
         let tip = run_tip(&git, run)?;
         let common = self.common_directory();
-        remove_lock(&common.join(format!("{}.lock", run_reference(run)?)), |_| true)?;
+        for name in [run_reference(run)?, format!("{MOVING}{run}")] {
+            remove_lock(&common.join(format!("{name}.lock")), |_| true)?;
+        }
         // Others write the branch too; a lock of ours names the run's tip, or
         // nothing where the host died before it wrote.
         let ours = |text: &str| text.trim().is_empty() || text.trim() == tip.to_string();
         remove_lock(&common.join(format!("{}.lock", self.branch_reference())), ours)?;
+        pack::remove_leftovers(common, run)?;
         let Some(to) = moving(&git, run)? else { return Ok(()) };
         for holder in worktrees::holders(self)? {
             mend(&holder, to)?;
@@ -88,8 +91,9 @@ fn moving(git: &git2::Repository, run: &str) -> Result<Option<Oid>> {
 }
 
 fn remove_lock(path: &Path, ours: impl Fn(&str) -> bool) -> Result<()> {
-    let removed = match fs::read_to_string(path) {
-        Ok(text) if ours(&text) => fs::remove_file(path),
+    // An index is no text.
+    let removed = match fs::read(path) {
+        Ok(bytes) if ours(&String::from_utf8_lossy(&bytes)) => fs::remove_file(path),
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
@@ -206,7 +210,8 @@ mod tests {
         sandbox.write("a", "two\nli");
         sandbox.write("new/file", "n\n");
         fs::remove_file(sandbox.top().join("gone")).unwrap();
-        fs::write(sandbox.top().join(".git/index.lock"), "").unwrap();
+        fs::write(sandbox.top().join(".git/index.lock"), b"DIRC\xff\xfe").unwrap();
+        fs::write(sandbox.top().join(".git/refs/code-agent/moving/r1.lock"), "").unwrap();
         fs::write(sandbox.top().join(".git/refs/code-agent/runs/r1.lock"), "").unwrap();
         fs::write(sandbox.top().join(".git/refs/heads/main.lock"), "").unwrap();
         repository.recover("r1").unwrap();

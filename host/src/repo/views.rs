@@ -91,7 +91,8 @@ impl Checkout {
             }
         };
         drop(held);
-        print(&git, &old, &new).map_err(unreadable)
+        let rest = "ask for `git_status`, or read them one by one";
+        print(&git, Some(&old), &new, rest).map_err(unreadable)
     }
 
     /// The history of the base, the newest first; with `path` only the commits
@@ -140,8 +141,14 @@ fn history(
     Ok(found)
 }
 
-fn print(git: &git2::Repository, old: &Tree<'_>, new: &Tree<'_>) -> Result<String, git2::Error> {
-    let diff = git.diff_tree_to_tree(Some(old), Some(new), None)?;
+/// Without `old` everything is new; `rest` says how to see what was cut.
+pub(super) fn print(
+    git: &git2::Repository,
+    old: Option<&Tree<'_>>,
+    new: &Tree<'_>,
+    rest: &str,
+) -> Result<String, git2::Error> {
+    let diff = git.diff_tree_to_tree(old, Some(new), None)?;
     let mut text = String::new();
     let mut cut = false;
     let printed = diff.print(DiffFormat::Patch, |_, _, line| {
@@ -164,8 +171,7 @@ fn print(git: &git2::Repository, old: &Tree<'_>, new: &Tree<'_>) -> Result<Strin
     if cut {
         let files = diff.deltas().len();
         text.push_str(&format!(
-            "\n[cut after 200 KB; the whole diff touches {files} files: ask for `git_status`, or read \
-             them one by one]\n"
+            "\n[cut after 200 KB; the whole diff touches {files} files: {rest}]\n"
         ));
     }
     Ok(text)

@@ -65,7 +65,9 @@ impl Repository {
                 // Whoever goes on after a crash in between knows by this what
                 // to mend.
                 self.moving(&git, run, tip)?;
+                crash::point("branch: move announced");
                 let outcome = self.move_both(holder, &reference, branch, tip);
+                crash::point("branch: moved");
                 self.moved(&git, run)?;
                 outcome
             }
@@ -97,7 +99,11 @@ impl Repository {
         if let Some(why) = worktrees::dirt(&git)? {
             return Ok(self.left_alone(&reference, &why, command));
         }
-        match update_files(&git, tip, false)? {
+        self.moving(&git, run, tip)?;
+        let update = update_files(&git, tip, false);
+        crash::point("uncommitted: files written");
+        self.moved(&git, run)?;
+        match update? {
             Update::Done => Ok(BranchOutcome::Moved { to: tip.to_string() }),
             Update::InTheWay(why) => Ok(self.left_alone(&reference, &why, command)),
         }

@@ -22,6 +22,8 @@ pub(crate) struct Answer {
     pub(crate) pieces: Vec<Bytes>,
     pub(crate) end: End,
     pub(crate) retry_after: Option<u64>,
+    /// The tokens that it tells, input and output together.
+    pub(crate) tokens: u64,
     /// Counts as in flight until the last piece is sent.
     pub(crate) in_flight: Option<InFlight>,
 }
@@ -47,6 +49,7 @@ impl Answer {
             pieces: vec![body.into()],
             end: End::Proper,
             retry_after: None,
+            tokens: 0,
             in_flight: None,
         }
     }

@@ -53,11 +53,17 @@ pub(crate) fn answer(
     fault: Option<Fault>,
 ) -> Answer {
     let said = said(turn, request, request_bytes);
-    if request.stream && !said.has(Quirk::NotStreamed) {
+    let answer = if request.stream && !said.has(Quirk::NotStreamed) {
         stream(&said, request.wire, fault)
     } else {
         whole(&said, request.wire, fault)
+    };
+    // Who does not hear the end does not hear of all tokens either.
+    if fault.is_some() || said.has(Quirk::NoUsage) {
+        return answer;
     }
+    let tokens = u64::try_from(said.input_tokens + said.output_tokens).unwrap_or(u64::MAX);
+    Answer { tokens, ..answer }
 }
 
 fn said<'a>(turn: &'a Turn, request: &'a Request, request_bytes: usize) -> Said<'a> {

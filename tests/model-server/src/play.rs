@@ -2,7 +2,7 @@
 //! Knows bodies and statuses; how they travel is the server's business.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ const LONGEST_RECORD: usize = 8_192;
 /// One request, as a test looks at it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recorded {
+    /// The model that it named.
+    pub model: String,
     /// The asking agent's role, where its tools tell it.
     pub role: Option<Role>,
     /// The first message of the user, cut after 8,192 characters.
@@ -46,6 +48,8 @@ pub(crate) struct Play {
     on_violation: fn(&str),
     recorded: Mutex<Vec<Recorded>>,
     violations: Mutex<Vec<String>>,
+    /// The tokens of all answers, as they told them.
+    tokens: AtomicU64,
 }
 
 impl Play {
@@ -60,6 +64,7 @@ impl Play {
             on_violation,
             recorded: Mutex::default(),
             violations: Mutex::default(),
+            tokens: AtomicU64::new(0),
         }
     }
 
@@ -73,6 +78,15 @@ impl Play {
 
     pub(crate) fn load(&self) -> Load {
         self.gate.load()
+    }
+
+    pub(crate) fn tokens(&self) -> u64 {
+        self.tokens.load(Ordering::Relaxed)
+    }
+
+    /// Waits at a barrier, but not for ever.
+    pub(crate) async fn meet(&self, barrier: &str, parties: usize) -> Result<(), String> {
+        self.barriers.meet(barrier, parties, self.longest_wait).await
     }
 
     /// Records a violation and makes the answer that tells it to the client.
@@ -108,6 +122,7 @@ impl Play {
         push_bounded(
             &self.recorded,
             Recorded {
+                model: request.model.clone(),
                 role: request.role,
                 first_user_message: request
                     .first_user_message
@@ -148,13 +163,15 @@ impl Play {
             return Err(format!("the last message lacks {missing:?}; it says {said:?}"));
         }
         if let Some(barrier) = &turn.barrier {
-            self.barriers.meet(&barrier.name, barrier.parties, self.longest_wait).await?;
+            self.meet(&barrier.name, barrier.parties).await?;
         }
         Ok(match turn.status {
             Some(status) => Answer::whole(status, turn.body.clone().unwrap_or_default()),
             None => {
                 let fault = self.fault(turn, (rule_index, request.assistant_messages));
-                completion::answer(turn, request, request_bytes, fault)
+                let answer = completion::answer(turn, request, request_bytes, fault);
+                self.tokens.fetch_add(answer.tokens, Ordering::Relaxed);
+                answer
             }
         })
     }

@@ -90,6 +90,14 @@ impl ModelServer {
         format!("http://{}", self.address)
     }
 
+    /// Comes to the barrier `name` as a request does: returns once `parties`
+    /// wait there. The error says who is missing.
+    pub fn meet(&self, name: &str, parties: usize) -> Result<(), String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let runtime = runtime.map_err(|error| format!("no runtime to wait in: {error}"))?;
+        runtime.block_on(self.play.meet(name, parties))
+    }
+
     /// The well-formed chat requests so far, at most 10,000.
     pub fn requests(&self) -> Vec<Recorded> {
         self.play.recorded()
@@ -98,6 +106,11 @@ impl ModelServer {
     /// How many requests there were, and what the limit made of them.
     pub fn load(&self) -> Load {
         self.play.load()
+    }
+
+    /// The tokens of all answers together, as they told them.
+    pub fn tokens(&self) -> u64 {
+        self.play.tokens()
     }
 
     /// What was malformed, unexpected or against the script, at most 10,000.
@@ -241,6 +254,7 @@ mod tests {
         );
         assert_eq!(server.violations(), Vec::<String>::new());
         let recorded = Recorded {
+            model: "scripted".to_owned(),
             role: Some(Role::Worker),
             first_user_message: "Task: X".to_owned(),
             messages: 4,
@@ -278,12 +292,14 @@ mod tests {
 
     #[test]
     fn a_barrier_opens_when_all_are_there() {
-        let rule = Rule::worker(&[]).turn(text("met").barrier("both", 2));
+        let rule = Rule::worker(&[]).turn(text("met").barrier("all", 3));
         let server = ModelServer::start(Script::new([rule])).unwrap();
         std::thread::scope(|scope| {
             let other = scope.spawn(|| ask(&server, "Task: X", 0).0);
+            let third = scope.spawn(|| server.meet("all", 3));
             assert_eq!(ask(&server, "Task: Y", 0).0, 200);
             assert_eq!(other.join().unwrap(), 200);
+            assert_eq!(third.join().unwrap(), Ok(()));
         });
         assert_eq!(server.violations(), Vec::<String>::new());
     }

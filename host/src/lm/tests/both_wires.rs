@@ -197,16 +197,20 @@ async fn what_a_person_has_to_mend_is_named_on_the_messages_wire_too() {
         json!({ "type": "error", "error": { "type": kind, "message": message } }).to_string()
     };
     for (code, body, part) in [
-        (401, error("authentication_error", "invalid x-api-key sk-1234"), "set ANTHROPIC_API_KEY"),
+        (
+            401,
+            error("authentication_error", "invalid x-api-key sk-0123456789"),
+            "set ANTHROPIC_API_KEY",
+        ),
         (404, error("not_found_error", "model: scripted"), "it offers `scripted`"),
         (400, error("invalid_request_error", "Your credit balance is too low"), "add credit"),
     ] {
         let server = serve(Rule::new(None, &[]).turn(status(code, &body)));
         let settings = settings_of(WIRES[1], &server.base_url());
-        let api_key = Secret::new("sk-1234");
+        let api_key = Secret::new("sk-0123456789");
         let (model, mut conversation) = started(ModelSettings { api_key, ..settings }).await;
         let sentence = unavailable(conversation.reply().await);
-        assert!(sentence.contains(part) && !sentence.contains("sk-1234"), "{sentence}");
+        assert!(sentence.contains(part) && !sentence.contains("sk-0123456789"), "{sentence}");
         assert_eq!(model.broken(), Some(Error::Failed(sentence)));
         assert!(server.requests()[0].authorized, "the key was sent");
     }

@@ -127,19 +127,19 @@ async fn what_a_person_has_to_mend_breaks_the_model() {
     let quota = r#"{"error":{"message":"no credit","code":"insufficient_quota"}}"#;
     let parser = r#"{"message":"\"auto\" needs --enable-auto-tool-choice","code":400}"#;
     for (code, body, part) in [
-        (401, r#"{"error":"wrong key sk-1234"}"#, "set VLLM_API_KEY"),
+        (401, r#"{"error":"wrong key sk-0123456789"}"#, "set VLLM_API_KEY"),
         (404, r#"{"error":"no such model"}"#, "it offers `scripted`"),
         (429, quota, "add credit"),
         (400, parser, "--tool-call-parser"),
     ] {
         let server = serve(Rule::new(None, &[]).turn(status(code, body)));
-        let api_key = Secret::new("sk-1234");
+        let api_key = Secret::new("sk-0123456789");
         let (model, mut conversation) =
             started(ModelSettings { api_key, ..settings(&server.base_url()) }).await;
         assert_eq!(model.broken(), None);
         let sentence = unavailable(conversation.reply().await);
         assert!(sentence.contains(part) && sentence.contains(&server.base_url()), "{sentence}");
-        assert!(!sentence.contains("sk-1234"), "{sentence}");
+        assert!(!sentence.contains("sk-0123456789"), "{sentence}");
         assert_eq!(model.broken(), Some(Error::Failed(sentence.clone())));
         assert_eq!(unavailable(conversation.reply().await), sentence);
         assert_eq!(server.requests().len(), 1, "a broken model is not asked again");

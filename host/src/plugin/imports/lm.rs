@@ -16,7 +16,7 @@ impl HostConversation for CallState {
     async fn open(&mut self, options: Options) -> Result<Resource<Conversation>, ImportError> {
         self.enter(Grant::Lm)?;
         let Options { system, tools, max_output_tokens } = options;
-        let conversation = self.agent.model().open(system, all(tools), max_output_tokens)?;
+        let conversation = self.agent.open(system, all(tools), max_output_tokens)?;
         Ok(self.table.push(conversation)?)
     }
 
@@ -40,9 +40,8 @@ impl HostConversation for CallState {
 
     async fn reply(&mut self, handle: Resource<Conversation>) -> Result<Reply, ImportError> {
         self.enter(Grant::Lm)?;
-        let reply = self.table.get_mut(&handle)?.reply().await?;
-        self.agent.count(reply.usage);
-        Ok(reply.into())
+        let agent = self.agent.clone();
+        Ok(agent.ask(self.table.get_mut(&handle)?).await?.into())
     }
 
     async fn elide_results(

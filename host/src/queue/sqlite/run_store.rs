@@ -1,6 +1,8 @@
 //! The store of one run: each operation is a change that the writer makes, in
 //! the transaction that it shares with what came in at the same time.
 
+use std::time::Duration;
+
 use rusqlite::Connection;
 
 use super::{Database, statements};
@@ -8,7 +10,8 @@ use crate::Result;
 use crate::clock::Clock;
 use crate::events::{Event, Outcome};
 use crate::queue::{
-    Claim, Counts, CycleEnd, CycleState, LandingRow, OpenCycle, Plan, Planner, Standing, Store,
+    Claim, Counts, CycleEnd, CycleState, LandingRow, OpenCycle, Plan, Planner, Spending, Spent,
+    Standing, Store,
 };
 use crate::types::{Report, Role, Usage};
 
@@ -61,9 +64,11 @@ impl RunStore {
         self.write(move |change| statements::runs::end(change, outcome, message)).await
     }
 
-    /// Writes that a run goes on, standing on `tip`.
-    pub async fn resumed(&self, tip: String) -> Result<()> {
-        self.write(move |change| statements::runs::resumed(change, &tip)).await
+    /// Writes that a run goes on, standing on `tip`, with so many cycles and
+    /// workers.
+    pub async fn resumed(&self, tip: String, max_cycles: u32, max_workers: u32) -> Result<()> {
+        self.write(move |change| statements::runs::resumed(change, &tip, max_cycles, max_workers))
+            .await
     }
 
     /// Landings of which it is not known whether their ref has moved: their
@@ -76,6 +81,21 @@ impl RunStore {
     /// these landings did land, and nobody works any more.
     pub async fn settle(&self, landed: Vec<String>) -> Result<()> {
         self.write(move |change| statements::landings::settle(change, &landed)).await
+    }
+
+    /// Writes down what a request to a model took.
+    pub async fn spent(&self, spending: Spending) -> Result<()> {
+        self.write(move |change| statements::usage::spent(change, &spending)).await
+    }
+
+    /// What the run has spent so far, by role.
+    pub async fn spent_by_role(&self) -> Result<Vec<Spent>> {
+        self.write(statements::usage::by_role).await
+    }
+
+    /// How long the run's hosts have run so far, all together.
+    pub async fn elapsed(&self) -> Result<Duration> {
+        self.write(statements::usage::elapsed).await
     }
 
     pub(super) async fn write<T: Send + 'static>(
@@ -145,16 +165,13 @@ impl Store for RunStore {
 
     async fn model_used(
         &self,
-        cycle: u32,
+        _cycle: u32,
         role: Role,
         subject: Option<&str>,
         usage: Usage,
     ) -> Result<()> {
         let subject = subject.map(str::to_owned);
-        self.write(move |change| {
-            statements::cycles::model_used(change, cycle, role, subject, usage)
-        })
-        .await
+        self.write(move |change| statements::usage::model_used(change, role, subject, usage)).await
     }
 
     async fn open_tasks(&self, cycle: u32) -> Result<u32> {

@@ -6,25 +6,23 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::explain;
+use super::{DAMAGED, explain, measured};
 use crate::{Error, Result};
 
 /// The version of `schema.sql`, kept in `PRAGMA user_version`.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 /// The step at index n leads from version n + 1 to n + 2.
-const STEPS: [&str; 1] = [include_str!("migrations/from_1.sql")];
+const STEPS: [&str; 2] =
+    [include_str!("migrations/from_1.sql"), include_str!("migrations/from_2.sql")];
 
 /// Makes the tables where there are none, and brings old ones up to date.
 pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<()> {
     let explain = |error: rusqlite::Error| explain(path, &error);
     refuse_newer(version(connection).map_err(explain)?, path)?;
-    // WAL lets people read while a run writes; FULL makes what was
-    // acknowledged survive the plug being pulled.
-    connection.pragma_update(None, "journal_mode", "wal").map_err(explain)?;
-    connection.pragma_update(None, "synchronous", "full").map_err(explain)?;
-    connection.pragma_update(None, "foreign_keys", true).map_err(explain)?;
-    connection.execute_batch("BEGIN IMMEDIATE").map_err(explain)?;
+    refuse_damaged(connection, path)?;
+    connection.execute_batch(measured::PRAGMAS).map_err(explain)?;
+    connection.execute_batch(measured::BEGIN).map_err(explain)?;
     let made = make_or_migrate(connection, path);
     let end = if made.is_ok() { "COMMIT" } else { "ROLLBACK" };
     connection.execute_batch(end).map_err(explain)?;
@@ -78,6 +76,22 @@ fn refuse_newer(version: i64, path: &Path) -> Result<()> {
     )))
 }
 
+/// A damaged page may not be read for hours, and a run that goes on meanwhile
+/// builds on what is not so. The check reads each page once.
+fn refuse_damaged(connection: &Connection, path: &Path) -> Result<()> {
+    let found: String = connection
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(|error| explain(path, &error))?;
+    if found == "ok" {
+        return Ok(());
+    }
+    Err(Error::failed(format!(
+        "the task database {} failed its check ({}); {DAMAGED}",
+        path.display(),
+        found.replace('\n', " ")
+    )))
+}
+
 fn refuse_foreign(connection: &Connection, path: &Path) -> Result<()> {
     let tables: i64 = connection
         .query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))
@@ -96,15 +110,26 @@ mod tests {
     use super::*;
 
     /// Each version's tables as they were, and a row that has to survive.
-    const EARLIER: [(i64, &str, &str); 1] = [(
-        1,
-        include_str!("migrations/schema_1.sql"),
-        "INSERT INTO runs VALUES ('run', 'goal', 'main', '/', 'base', '{}', 'running', NULL, 'now', NULL);
-         INSERT INTO tasks (id, title, description, priority, status, file_paths, created_by, created_at,
-                            run_id, cycle_number, rank, attempt, notes)
-         VALUES ('task', 'title', '', 'low', 'pending', '[]', 'planner', 'now', 'run', 1, 3, 0, '[]');
-         INSERT INTO landings VALUES ('landing', 'run', 'task', 'commit', 'parent', '[]', 'now', 1);",
-    )];
+    const EARLIER: [(i64, &str, &str); 2] = [
+        (
+            1,
+            include_str!("migrations/schema_1.sql"),
+            "INSERT INTO landings VALUES ('landing', 'run', 'task', 'commit', 'parent', '[]', 'now', 1);",
+        ),
+        (
+            2,
+            include_str!("migrations/schema_2.sql"),
+            "INSERT INTO landings VALUES ('landing', 'run', 'task', 'commit', 'parent', '[]', 'now', 1, NULL);
+             INSERT INTO usage VALUES ('run', 1, 'worker', 'task', 5, 1, 2, 'now');",
+        ),
+    ];
+
+    /// Rows that are the same in all of them.
+    const ROWS: &str = "
+        INSERT INTO runs VALUES ('run', 'goal', 'main', '/', 'base', '{}', 'running', NULL, 'now', NULL);
+        INSERT INTO tasks (id, title, description, priority, status, file_paths, created_by, created_at,
+                           run_id, cycle_number, rank, attempt, notes)
+        VALUES ('task', 'title', '', 'low', 'pending', '[]', 'planner', 'now', 'run', 1, 3, 0, '[]');";
 
     fn columns(connection: &Connection) -> Vec<(String, String, String, bool, Option<String>)> {
         let mut query = connection
@@ -140,6 +165,7 @@ mod tests {
             let path = folder.path().join(format!("{earlier}.db"));
             let old = Connection::open(&path).unwrap();
             old.execute_batch(tables).unwrap();
+            old.execute_batch(ROWS).unwrap();
             old.execute_batch(rows).unwrap();
             old.pragma_update(None, "user_version", earlier).unwrap();
             assert!(check_current(&old, &path).unwrap_err().to_string().contains("older"));
@@ -152,6 +178,9 @@ mod tests {
                     .unwrap();
                 assert_eq!(count, 1, "{table}");
             }
+            let usage: i64 =
+                old.query_row("SELECT count(*) FROM usage", [], |row| row.get(0)).unwrap();
+            assert_eq!(usage, i64::from(earlier == 2), "tokens that were counted stay");
         }
     }
 

@@ -1,4 +1,4 @@
--- The task store of code-agent, version 2. People query `tasks`, `planners`
+-- The task store of code-agent, version 3. People query `tasks`, `planners`
 -- and `cycles` by hand: their first columns keep these names. Times are
 -- RFC 3339 text in UTC; leases are milliseconds since 1970, for they are compared.
 
@@ -91,16 +91,17 @@ CREATE TABLE landings (
 
 CREATE INDEX landings_by_task ON landings (task_id);
 
--- What each call of a role asked of the model, in tokens.
+-- What each request to a model took.
 CREATE TABLE usage (
     run_id              TEXT NOT NULL REFERENCES runs (run_id),
     cycle_number        INTEGER NOT NULL,
-    role                TEXT NOT NULL,
+    role                TEXT NOT NULL,       -- or 'unanswered': sent, and nobody waited for the answer
     subject             TEXT,                -- planner_id or task id; none for the judge
     input_tokens        INTEGER NOT NULL,    -- cached ones included
     cached_input_tokens INTEGER NOT NULL,
     output_tokens       INTEGER NOT NULL,
-    created_at          TEXT NOT NULL
+    created_at          TEXT NOT NULL,
+    cost_usd            REAL                 -- none where the price was not known
 ) STRICT;
 
 CREATE INDEX usage_by_cycle ON usage (run_id, cycle_number);

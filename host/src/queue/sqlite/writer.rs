@@ -4,12 +4,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::explain;
+use super::{explain, measured};
 use crate::{Error, Result};
 
 /// How many changes may wait; more callers wait for room.
@@ -22,6 +23,7 @@ const GROUP_SIZE: usize = 256;
 pub(super) struct Writer {
     jobs: mpsc::Sender<Job>,
     committed: watch::Receiver<i64>,
+    groups: Arc<AtomicU64>,
     path: Arc<Path>,
 }
 
@@ -40,18 +42,23 @@ impl Writer {
         let (jobs, waiting) = mpsc::channel(QUEUE_LENGTH);
         let (announce, committed) = watch::channel(0);
         let path: Arc<Path> = path.into();
-        let name = path.clone();
+        let groups = Arc::new(AtomicU64::new(0));
+        let (name, counter) = (path.clone(), groups.clone());
         thread::Builder::new()
             .name("queue-writer".into())
-            .spawn(move || write_all(&connection, &name, waiting, &announce))
+            .spawn(move || write_all(&connection, &name, waiting, &announce, &counter))
             .map_err(|error| {
                 Error::failed(format!("can't start the database's thread: {error}"))
             })?;
-        Ok(Self { jobs, committed, path })
+        Ok(Self { jobs, committed, groups, path })
     }
 
     pub(super) fn committed(&self) -> watch::Receiver<i64> {
         self.committed.clone()
+    }
+
+    pub(super) fn groups(&self) -> u64 {
+        self.groups.load(Ordering::Relaxed)
     }
 
     /// Runs a change; returns once it is durable.
@@ -109,7 +116,7 @@ fn in_savepoint<T>(
     connection: &Connection,
     change: impl FnOnce(&Connection) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {
-    connection.execute_batch("SAVEPOINT change")?;
+    run_cached(connection, measured::SAVEPOINT)?;
     let outcome = change(connection);
     // A full disk makes SQLite roll everything back by itself, and then there
     // is no savepoint left; the reason has to reach the caller all the same.
@@ -117,7 +124,7 @@ fn in_savepoint<T>(
         return outcome;
     }
     match &outcome {
-        Ok(_) => connection.execute_batch("RELEASE change")?,
+        Ok(_) => run_cached(connection, measured::RELEASE)?,
         Err(_) => connection.execute_batch("ROLLBACK TO change; RELEASE change")?,
     }
     outcome
@@ -128,10 +135,14 @@ fn write_all(
     path: &Path,
     mut waiting: mpsc::Receiver<Job>,
     announce: &watch::Sender<i64>,
+    groups: &AtomicU64,
 ) {
     let mut group = Vec::with_capacity(GROUP_SIZE);
     while waiting.blocking_recv_many(&mut group, GROUP_SIZE) > 0 {
         let (answers, committed) = commit_group(connection, path, &mut group);
+        if committed.is_ok() {
+            groups.fetch_add(1, Ordering::Relaxed);
+        }
         for done in answers {
             (done.answer)(committed.clone());
         }
@@ -148,7 +159,7 @@ fn commit_group(
     group: &mut Vec<Job>,
 ) -> (Vec<Done>, Result<()>) {
     let mut ended =
-        connection.execute_batch("BEGIN IMMEDIATE").map_err(|error| explain(path, &error)).err();
+        run_cached(connection, measured::BEGIN).map_err(|error| explain(path, &error)).err();
     let mut answers = Vec::with_capacity(group.len());
     for job in group.drain(..) {
         let done = job(ended.is_none().then_some(connection));
@@ -162,7 +173,7 @@ fn commit_group(
     if let Some(error) = ended {
         return (answers, Err(error));
     }
-    let committed = connection.execute_batch("COMMIT").map_err(|error| explain(path, &error));
+    let committed = run_cached(connection, measured::COMMIT).map_err(|error| explain(path, &error));
     if committed.is_err()
         && !connection.is_autocommit()
         && let Err(error) = connection.execute_batch("ROLLBACK")
@@ -173,5 +184,9 @@ fn commit_group(
 }
 
 fn last_event(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.query_row("SELECT coalesce(max(sequence), 0) FROM events", [], |row| row.get(0))
+    connection.prepare_cached(measured::LAST_EVENT)?.query_row([], |row| row.get(0))
+}
+
+fn run_cached(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(statement)?.execute([]).map(drop)
 }

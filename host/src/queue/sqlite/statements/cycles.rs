@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{Change, HOST, Result, collect, planners, read_draft, read_json, record};
 use crate::events::Event;
 use crate::queue::{Counts, CycleEnd, CycleState, EndedCycle, OpenCycle, Planner, Standing};
-use crate::types::{Decision, Domain, Role, TaskOutcome, Usage, Verdict};
+use crate::types::{Decision, Domain, TaskOutcome, Verdict};
 
 pub(in super::super) fn start(change: &Change<'_>, cycle: u32, base: &str) -> Result<OpenCycle> {
     change.connection.execute(
@@ -91,33 +91,6 @@ fn overview(change: &Change<'_>, cycle: u32) -> Result<String> {
         )
         .optional()?;
     Ok(summary.flatten().unwrap_or_default())
-}
-
-pub(in super::super) fn model_used(
-    change: &Change<'_>,
-    cycle: u32,
-    role: Role,
-    subject: Option<String>,
-    usage: Usage,
-) -> Result<()> {
-    let tokens = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-    change.connection.execute(
-        "INSERT INTO usage (run_id, cycle_number, role, subject, input_tokens, cached_input_tokens,
-                            output_tokens, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        params![
-            change.run,
-            cycle,
-            role.as_str(),
-            subject,
-            tokens(usage.input_tokens),
-            tokens(usage.cached_input_tokens),
-            tokens(usage.output_tokens),
-            change.clock.timestamp(),
-        ],
-    )?;
-    let who = subject.clone().unwrap_or_else(|| role.to_string());
-    record(change, &who, &Event::ModelUsed { role, subject, usage })
 }
 
 pub(in super::super) fn state(change: &Change<'_>, cycle: u32) -> Result<CycleState> {

@@ -6,12 +6,14 @@ pub(super) mod landings;
 pub(super) mod planners;
 pub(super) mod runs;
 pub(super) mod tasks;
+pub(super) mod usage;
 
 use rusqlite::types::Type;
 use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::measured;
 use super::run_store::Change;
 use crate::events::Event;
 use crate::queue::Planner;
@@ -26,12 +28,13 @@ pub(super) fn record(change: &Change<'_>, who: &str, event: &Event) -> Result<()
     let body = serde_json::to_value(event)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     let kind = body.get("event").and_then(|kind| kind.as_str()).unwrap_or_default().to_owned();
-    change
-        .connection
-        .prepare_cached(
-            "INSERT INTO events (run_id, created_at, who, kind, body) VALUES (?1, ?2, ?3, ?4, ?5)",
-        )?
-        .execute(params![change.run, change.clock.timestamp(), who, kind, body.to_string()])?;
+    change.connection.prepare_cached(measured::RECORD)?.execute(params![
+        change.run,
+        change.clock.timestamp(),
+        who,
+        kind,
+        body.to_string()
+    ])?;
     Ok(())
 }
 

@@ -17,16 +17,23 @@ pub(in super::super) fn start(change: &Change<'_>, run: &NewRun) -> Result<()> {
         branch: run.branch.clone(),
         base: run.base.clone(),
         model: run.model.clone(),
+        max_cycles: run.max_cycles,
+        max_workers: run.max_workers,
     };
     record(change, HOST, &event)
 }
 
-pub(in super::super) fn resumed(change: &Change<'_>, tip: &str) -> Result<()> {
+pub(in super::super) fn resumed(
+    change: &Change<'_>,
+    tip: &str,
+    max_cycles: u32,
+    max_workers: u32,
+) -> Result<()> {
     change.connection.execute(
         "UPDATE runs SET status = 'running', outcome = NULL, ended_at = NULL WHERE run_id = ?1",
         [change.run],
     )?;
-    record(change, HOST, &Event::RunResumed { tip: tip.to_owned() })
+    record(change, HOST, &Event::RunResumed { tip: tip.to_owned(), max_cycles, max_workers })
 }
 
 pub(in super::super) fn end(

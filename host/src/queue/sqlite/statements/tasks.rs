@@ -2,6 +2,7 @@
 
 use rusqlite::{OptionalExtension, Row, named_params, params};
 
+use super::super::measured;
 use super::{Change, HOST, Result, collect, read_draft, read_json, record, to_json};
 use crate::events::Event;
 use crate::queue::{Claim, LEASE, LandingRow, MAX_ATTEMPTS};
@@ -14,22 +15,17 @@ pub(in super::super) fn claim(
 ) -> Result<Option<Claim>> {
     let now = change.clock.milliseconds();
     return_expired(change, cycle, now)?;
-    let task = change.connection.prepare_cached(
-        "UPDATE tasks SET status = 'in_progress', assigned_to = :slot, attempt = attempt + 1,
-                          lease_expires_at = :expires
-         WHERE id = (SELECT id FROM tasks WHERE run_id = :run AND cycle_number = :cycle AND status = 'pending'
-                     ORDER BY rank, id LIMIT 1)
-         RETURNING id, title, description, priority, file_paths, attempt, error",
-    )?.query_row(
+    let task = change.connection.prepare_cached(measured::CLAIM)?.query_row(
         named_params! {":slot": slot, ":expires": now + lease(), ":run": change.run, ":cycle": cycle},
-        read_task,
+        |row| Ok((read_task(row)?, row.get(7)?)),
     ).optional()?;
-    let Some(task) = task else { return Ok(None) };
+    let Some((task, planner)) = task else { return Ok(None) };
     let event = Event::AttemptStarted {
         task: task.id.clone(),
         title: task.draft.title.clone(),
         attempt: task.attempt,
         slot: slot.to_owned(),
+        planner,
     };
     record(change, slot, &event)?;
     Ok(Some(Claim { task, slot: slot.to_owned() }))
@@ -38,14 +34,10 @@ pub(in super::super) fn claim(
 /// A lease that was not renewed has run out: its worker is gone, and that was
 /// a failed attempt, unless what completes the task is landing already.
 fn return_expired(change: &Change<'_>, cycle: u32, now: i64) -> Result<()> {
-    let expired: Vec<Claim> = collect(
-        change.connection,
-        "SELECT id, title, description, priority, file_paths, attempt, error, assigned_to FROM tasks
-         WHERE run_id = ?1 AND cycle_number = ?2 AND status = 'in_progress' AND lease_expires_at < ?3
-               AND NOT EXISTS (SELECT 1 FROM landings WHERE task_id = tasks.id AND report IS NOT NULL)",
-        params![change.run, cycle, now],
-        |row| Ok(Claim { task: read_task(row)?, slot: row.get(7)? }),
-    )?;
+    let expired: Vec<Claim> =
+        collect(change.connection, measured::EXPIRED, params![change.run, cycle, now], |row| {
+            Ok(Claim { task: read_task(row)?, slot: row.get(7)? })
+        })?;
     for claim in expired {
         fail_attempt(change, &claim, "its lease ran out: the worker was not heard of any more")?;
     }
@@ -80,11 +72,7 @@ pub(in super::super) fn complete(
     claim: &Claim,
     report: &Report,
 ) -> Result<bool> {
-    let changed = change.connection.prepare_cached(
-        "UPDATE tasks SET status = 'completed', result = ?4, notes = ?5, completed_at = ?6, error = NULL,
-                          lease_expires_at = NULL
-         WHERE id = ?1 AND assigned_to = ?2 AND attempt = ?3 AND status = 'in_progress'",
-    )?.execute(params![
+    let changed = change.connection.prepare_cached(measured::COMPLETE)?.execute(params![
         claim.task.id,
         claim.slot,
         claim.task.attempt,

@@ -1,9 +1,16 @@
 //! Answers people's questions about a database: from a connection of its own
-//! that only reads, so that a run that writes is not disturbed.
+//! that only reads, so that a run that writes is not disturbed. `rows` reads
+//! tasks and cycles; here are runs, events and commits.
+
+mod rows;
 
 use std::path::{Path, PathBuf};
 
+use rusqlite::types::Type;
 use rusqlite::{Connection, params};
+use serde::de::DeserializeOwned;
+
+pub use rows::{CycleRow, TaskRow};
 
 use super::sqlite::{explain, open_to_read};
 use crate::Result;
@@ -47,6 +54,10 @@ impl Reader {
     /// All runs, the newest first.
     pub fn runs(&self) -> Result<Vec<RunRow>> {
         self.read_runs().map_err(|error| explain(&self.path, &error))
+    }
+
+    fn explained<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        read(&self.connection).map_err(|error| explain(&self.path, &error))
     }
 
     fn read_runs(&self) -> rusqlite::Result<Vec<RunRow>> {
@@ -94,13 +105,7 @@ impl Reader {
         )?;
         let rows = query.query_map(params![run, sequence, PAGE], |row| {
             let body: String = row.get(4)?;
-            let event = serde_json::from_str(&body).map_err(|error| {
-                rusqlite::Error::FromSqlConversionFailure(
-                    4,
-                    rusqlite::types::Type::Text,
-                    error.into(),
-                )
-            })?;
+            let event = from_json(&body, 4)?;
             Ok(Recorded {
                 sequence: row.get(0)?,
                 time: row.get(1)?,
@@ -111,4 +116,10 @@ impl Reader {
         })?;
         rows.collect()
     }
+}
+
+fn from_json<T: DeserializeOwned>(text: &str, column: usize) -> rusqlite::Result<T> {
+    serde_json::from_str(text).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
+    })
 }

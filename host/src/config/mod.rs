@@ -1,14 +1,30 @@
-//! What a run is asked to do. The command line fills it from flags and
-//! environment; embedding programs fill it themselves.
+//! What a run is asked to do. The command line fills it from flags,
+//! environment and configs (`layers`); embedding programs fill it themselves.
 
+pub mod duration;
+mod environment;
+mod file;
+mod layers;
+mod models;
+mod project;
+mod user;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::cycle::Limits;
+use crate::lm::budget::Limits as SpendingLimits;
+use crate::lm::prices::{Cost, Price};
 use crate::lm::{ModelChoice, Secret, Timeouts};
 use crate::plugin::manifest;
 use crate::{Error, Result};
+
+pub use layers::Named;
+pub use models::{Chosen, ModelOptions};
+pub use project::FILE_NAME as PROJECT_FILE_NAME;
 
 /// Goals are pasted, not streamed: more than this is a mistake.
 const LONGEST_GOAL: usize = 256 * 1024;
@@ -25,13 +41,35 @@ pub struct Options {
     pub root_path: PathBuf,
     /// The branch that the work goes to; made from HEAD where it is missing.
     pub branch: String,
-    /// The model: `openai:NAME`, `anthropic:NAME`, `vllm:` or `ollama:NAME`.
+    /// The model of all roles that have none of their own: `openai:NAME`,
+    /// `anthropic:NAME`, `vllm:` or `ollama:NAME`.
     pub lm: String,
     /// The model server's address, where it is not the provider's usual one.
     pub api_base: Option<String>,
     /// The key for the model's server. Never stored.
     #[serde(skip)]
     pub api_key: Option<Secret>,
+    /// What single roles have of their own, by role: `planner`,
+    /// `main-planner`, `sub-planner`, `worker`, `judge`; and `default`.
+    #[serde(default)]
+    pub role_models: BTreeMap<String, ModelOptions>,
+    /// Keys by provider (`openai`, `anthropic`, `vllm`, `ollama`), for models
+    /// that `api_key` is not for. Never stored.
+    #[serde(skip)]
+    pub api_keys: BTreeMap<String, Secret>,
+    /// What models cost, by `NAME` or `PROVIDER:NAME`, where that is not known
+    /// or not right.
+    #[serde(default)]
+    pub prices: BTreeMap<String, Price>,
+    /// The most tokens that the run may use, input and output together.
+    #[serde(default)]
+    pub max_tokens: Option<u64>,
+    /// The most US dollars that the run may cost.
+    #[serde(default)]
+    pub max_cost: Option<f64>,
+    /// The most time that the run's hosts may run, all together.
+    #[serde(default)]
+    pub max_time: Option<Duration>,
     /// How many cycles the run may have.
     pub max_cycles: u32,
     /// How many workers work at once.
@@ -69,6 +107,12 @@ impl Options {
             lm: "vllm:".into(),
             api_base: None,
             api_key: None,
+            role_models: BTreeMap::new(),
+            api_keys: BTreeMap::new(),
+            prices: BTreeMap::new(),
+            max_tokens: None,
+            max_cost: None,
+            max_time: None,
             max_cycles,
             max_workers,
             auto_commit: true,
@@ -102,8 +146,24 @@ impl Options {
         if self.max_requests == Some(0) {
             return Err(Error::usage("--max-requests 0 asks nobody anything; give at least 1"));
         }
+        if self.timeouts.has_zero() {
+            return Err(Error::usage(
+                "the model's server can't answer in 0 seconds; give at least 1",
+            ));
+        }
+        if self.max_tokens == Some(0) || self.max_time.is_some_and(|time| time.is_zero()) {
+            return Err(Error::usage("--max-tokens and --max-time have to be more than nothing"));
+        }
+        if self.max_cost.is_some_and(|dollars| Cost::from_dollars(dollars).is_none()) {
+            return Err(Error::usage("--max-cost has to be US dollars, 0 or more"));
+        }
         ModelChoice::parse(&self.lm)?;
-        Ok(())
+        self.check_models()
+    }
+
+    /// What the run may spend on models.
+    pub fn spending_limits(&self) -> SpendingLimits {
+        SpendingLimits { tokens: self.max_tokens, cost: self.max_cost.and_then(Cost::from_dollars) }
     }
 
     /// How far the run may go.
@@ -130,16 +190,9 @@ impl Options {
         if let Some(folder) = &self.cache {
             return Ok(folder.clone());
         }
-        let from = |name: &str| {
-            std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
-        };
-        from("XDG_CACHE_HOME")
-            .filter(|folder| folder.is_absolute())
-            .or_else(|| from("HOME").map(|home| home.join(".cache")))
-            .map(|folder| folder.join("code-agent"))
-            .ok_or_else(|| {
-                Error::failed("neither XDG_CACHE_HOME nor HOME is set; set one, for the checkouts")
-            })
+        environment::folder("XDG_CACHE_HOME", ".cache").ok_or_else(|| {
+            Error::failed("neither XDG_CACHE_HOME nor HOME is set; set one, for the checkouts")
+        })
     }
 
     /// The options of a run that was started before, as they were kept.

@@ -1,6 +1,18 @@
 //! What happens in a run, as data: the one stream that the progress view,
 //! `--json` and `status` read. Events are recorded by `queue/` in the same
 //! transaction as the change that they tell of; showing them is `cli/`'s.
+//! `view` folds them into a run as it stands, `history` into what became of
+//! one task.
+
+mod history;
+mod view;
+#[cfg(test)]
+mod view_tests;
+
+pub use history::{AttemptEnd, AttemptView, LandedCommit, TaskHistory};
+pub use view::{
+    CycleView, Phase, PlannerState, PlannerView, RunView, TaskCounts, UsageView, WorkerView,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -20,14 +32,33 @@ pub enum Event {
         base: String,
         /// The model's name, as the server calls it.
         model: String,
+        /// How many cycles the run may have; 0 where the event is older than
+        /// the field.
+        #[serde(default)]
+        max_cycles: u32,
+        /// How many workers work at once; 0 as above.
+        #[serde(default)]
+        max_workers: u32,
     },
     /// A run goes on after an interruption or a crash.
     RunResumed {
         /// The commit that its work stands on.
         tip: String,
+        /// How many cycles the run may have; 0 where the event is older than
+        /// the field.
+        #[serde(default)]
+        max_cycles: u32,
+        /// How many workers work at once; 0 as above.
+        #[serde(default)]
+        max_workers: u32,
     },
     /// A run was told to stop and waits for what is landing.
     Stopping,
+    /// The tokens, the money or the time of a run are used up: it winds down.
+    BudgetUsedUp {
+        /// One sentence.
+        message: String,
+    },
     /// A cycle began, fresh from this commit.
     CycleStarted {
         /// Counts from 1.
@@ -89,6 +120,10 @@ pub enum Event {
         attempt: u32,
         /// The worker's slot.
         slot: String,
+        /// The planner that made the task; empty where the event is older
+        /// than the field.
+        #[serde(default)]
+        planner: String,
     },
     /// A task was in progress when its host ended: it is pending again, and
     /// the attempt does not count.
@@ -195,6 +230,8 @@ pub enum Outcome {
     Failed,
     /// A person stopped it.
     Interrupted,
+    /// Its tokens, its money or its time are used up.
+    BudgetUsedUp,
 }
 
 impl Outcome {
@@ -206,6 +243,7 @@ impl Outcome {
             Self::CyclesUsedUp => "cycles-used-up",
             Self::Failed => "failed",
             Self::Interrupted => "interrupted",
+            Self::BudgetUsedUp => "budget-used-up",
         }
     }
 }
