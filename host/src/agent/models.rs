@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::config::Chosen;
-use crate::lm::Model;
 use crate::lm::prices::Price;
+use crate::lm::{Model, ModelSettings, Paces};
 use crate::types::Role;
 use crate::{Error, Options, Result};
 
@@ -28,6 +28,8 @@ pub struct RoleModels(Arc<BTreeMap<Role, RoleModel>>);
 impl RoleModels {
     /// Connects to the model of each role, once to each that differs.
     pub async fn connect(options: &Options) -> Result<Self> {
+        // Models at one address share what its server takes.
+        let paces = Paces::default();
         let mut connected: Vec<(Chosen, Model)> = Vec::new();
         let mut models = BTreeMap::new();
         for role in Role::ALL {
@@ -38,7 +40,9 @@ impl RoleModels {
             let model = match known {
                 Some((_, model)) => model.clone(),
                 None => {
-                    let model = Model::connect(options.model_settings(&chosen)?).await?;
+                    let settings = options.model_settings(&chosen)?;
+                    let settings = ModelSettings { paces: paces.clone(), ..settings };
+                    let model = Model::connect(settings).await?;
                     connected.push((key, model.clone()));
                     model
                 }
@@ -61,5 +65,45 @@ impl RoleModels {
     pub fn names(&self) -> String {
         let names: BTreeSet<&str> = self.0.values().map(|role| role.model.name()).collect();
         names.into_iter().collect::<Vec<_>>().join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model_server::{ModelServer, Rule, Script, text};
+
+    use super::*;
+    use crate::config::ModelOptions;
+
+    #[tokio::test]
+    async fn models_at_one_address_share_the_cap_of_its_requests() {
+        let rule = Rule::new(None, &[]).turn(text("Done."));
+        let script = Script { max_in_flight: Some(2), delay_ms: Some(1), ..Script::new([rule]) };
+        let server = ModelServer::start(script).unwrap();
+        let mut options = Options::new("goal", "/");
+        options.lm = "vllm:large".into();
+        options.api_base = Some(server.base_url());
+        options.max_requests = Some(2);
+        let small = ModelOptions { model: Some("vllm:small".into()), ..ModelOptions::default() };
+        options.role_models.insert("worker".into(), small);
+        let models = RoleModels::connect(&options).await.unwrap();
+
+        let talks: Vec<_> = (0..20)
+            .map(|index| {
+                let role = if index % 2 == 0 { Role::Worker } else { Role::Judge };
+                let model = models.of(role).unwrap().model.clone();
+                tokio::spawn(async move {
+                    let mut talk = model.open(String::new(), Vec::new(), None).unwrap();
+                    talk.say("Hi".into()).unwrap();
+                    assert_eq!(talk.reply().await.unwrap().text, "Done.");
+                })
+            })
+            .collect();
+        for talk in talks {
+            talk.await.unwrap();
+        }
+        assert_eq!((server.load().refusals, server.load().most_in_flight), (vec![], 2));
+        let asked = |name| server.requests().iter().filter(|one| one.model == name).count();
+        assert_eq!((asked("large"), asked("small")), (10, 10));
     }
 }

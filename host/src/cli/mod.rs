@@ -14,6 +14,7 @@ mod status;
 mod summary;
 mod tasks;
 mod terminal;
+mod timeouts;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -10,6 +10,7 @@ use super::LogArguments;
 use super::look::{find_run, open};
 use super::run::{absolute, drive};
 use super::spending_arguments::SpendingArguments;
+use super::timeouts::TimeoutArguments;
 use crate::clock::Clock;
 use crate::events::Outcome;
 use crate::queue::RunRow;
@@ -35,6 +36,11 @@ pub(super) struct ResumeArguments {
     /// Another number of repetitions of a request.
     #[arg(long, value_name = "N")]
     max_retries: Option<u32>,
+    /// Another number of requests that the model's server gets at once.
+    #[arg(long, value_name = "N")]
+    max_requests: Option<u32>,
+    #[command(flatten)]
+    timeouts: TimeoutArguments,
     /// Print what happens as JSON lines on stdout.
     #[arg(long)]
     json: bool,
@@ -61,6 +67,8 @@ pub(super) async fn resume(arguments: ResumeArguments) -> Result<ExitCode> {
 fn override_options(options: &mut Options, arguments: ResumeArguments) -> Result<()> {
     options.plugins = arguments.plugins.or(options.plugins.take());
     options.max_retries = arguments.max_retries.unwrap_or(options.max_retries);
+    options.max_requests = arguments.max_requests.or(options.max_requests);
+    options.timeouts = arguments.timeouts.named().or(options.timeouts);
     options.refill(&arguments.spending.named(None))
 }
 

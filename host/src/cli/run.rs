@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use super::LogArguments;
 use super::follow::Follower;
 use super::spending_arguments::SpendingArguments;
+use super::timeouts::TimeoutArguments;
 use super::{spending, summary};
 use crate::clock::Clock;
 use crate::cycle::Stop;
@@ -47,6 +48,12 @@ pub(super) struct RunArguments {
     /// How often a request to the model is repeated after a fault that may pass.
     #[arg(long, value_name = "N", default_value_t = 5)]
     max_retries: u32,
+    /// How many requests the model's server gets at once at most, for servers
+    /// that queue instead of refusing [default: as many as it takes].
+    #[arg(long, value_name = "N")]
+    max_requests: Option<u32>,
+    #[command(flatten)]
+    timeouts: TimeoutArguments,
     /// Print what happens as JSON lines on stdout.
     #[arg(long)]
     json: bool,
@@ -122,6 +129,8 @@ fn options(arguments: RunArguments) -> Result<Options> {
     options.plugins = arguments.plugins;
     options.database = arguments.database;
     options.max_retries = arguments.max_retries;
+    options.max_requests = arguments.max_requests;
+    options.timeouts = arguments.timeouts.named();
     options.fill(&arguments.spending.named(arguments.branch))?;
     Ok(options)
 }

@@ -8,12 +8,12 @@ use crate::config::{Named, duration};
 
 #[derive(Args, Clone)]
 pub(super) struct SpendingArguments {
-    /// A model: openai:NAME, vllm:, vllm:NAME, ollama:NAME; for one role with ROLE= before it
-    /// (planner, main-planner, sub-planner, worker, judge) [a new run's default: vllm:].
+    /// A model: openai:NAME, anthropic:NAME, vllm:, vllm:NAME, ollama:NAME; for one role with
+    /// ROLE= before it (planner, main-planner, sub-planner, worker, judge) [a new run's default: vllm:].
     #[arg(long, value_name = "[ROLE=]MODEL")]
     model: Vec<String>,
     /// The address of the model's server, of one role's with ROLE= before it [default:
-    /// OPENAI_BASE_URL for openai:, else the provider's usual one].
+    /// OPENAI_BASE_URL or ANTHROPIC_BASE_URL for their providers, else the provider's usual one].
     #[arg(long, value_name = "[ROLE=]URL")]
     api_base: Vec<String>,
     /// How many cycles the run may have [a new run's default: 5].

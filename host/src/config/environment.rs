@@ -8,31 +8,7 @@ use std::path::PathBuf;
 use super::Options;
 use super::models::name_provider_address;
 use crate::Result;
-use crate::lm::Secret;
-
-/// A provider, as configs and variables name it.
-#[derive(Clone, Copy)]
-pub(super) struct ProviderWords {
-    pub(super) word: &'static str,
-    key_variable: &'static str,
-    base_variable: Option<&'static str>,
-}
-
-const fn provider(
-    word: &'static str,
-    key_variable: &'static str,
-    base_variable: Option<&'static str>,
-) -> ProviderWords {
-    ProviderWords { word, key_variable, base_variable }
-}
-
-/// All providers that have keys.
-pub(super) const PROVIDERS: [ProviderWords; 4] = [
-    provider("openai", "OPENAI_API_KEY", Some("OPENAI_BASE_URL")),
-    provider("anthropic", "ANTHROPIC_API_KEY", Some("ANTHROPIC_BASE_URL")),
-    provider("vllm", "VLLM_API_KEY", None),
-    provider("ollama", "OLLAMA_API_KEY", None),
-];
+use crate::lm::{Provider, Secret};
 
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
@@ -41,9 +17,9 @@ fn variable(name: &str) -> Option<String> {
 /// Takes addresses from the environment: in place of those that a config has
 /// named (`replace`), or only where there are none.
 pub(super) fn name_addresses(options: &mut Options, replace: bool) -> Result<()> {
-    for provider in PROVIDERS {
-        if let Some(address) = provider.base_variable.and_then(variable) {
-            name_provider_address(options, provider.word, &address, replace)?;
+    for provider in Provider::ALL {
+        if let Some(address) = provider.base_variable().and_then(variable) {
+            name_provider_address(options, provider, &address, replace)?;
         }
     }
     Ok(())
@@ -52,9 +28,9 @@ pub(super) fn name_addresses(options: &mut Options, replace: bool) -> Result<()>
 /// The keys, by the provider's word: those of the environment before the
 /// user's.
 pub(super) fn keys(mut configured: BTreeMap<String, Secret>) -> BTreeMap<String, Secret> {
-    for provider in PROVIDERS {
-        if let Some(key) = variable(provider.key_variable).as_deref().and_then(Secret::new) {
-            configured.insert(provider.word.to_owned(), key);
+    for provider in Provider::ALL {
+        if let Some(key) = variable(provider.key_variable()).as_deref().and_then(Secret::new) {
+            configured.insert(provider.as_str().to_owned(), key);
         }
     }
     configured

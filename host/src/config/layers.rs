@@ -57,8 +57,11 @@ impl Options {
         named: &Named,
         environment: fn(&mut Options, bool) -> Result<()>,
     ) -> Result<()> {
-        let UserConfig { models, keys, prices, bounds } = config;
+        let UserConfig { models, keys, prices, bounds, max_requests, timeouts } = config;
         bounds.overlay(self);
+        // What is there already comes from flags.
+        self.max_requests = self.max_requests.or(max_requests);
+        self.timeouts = self.timeouts.or(timeouts);
         overlay(self, models);
         name_models(self, &named.models, &[])?;
         environment(self, true)?;
@@ -88,6 +91,7 @@ mod tests {
 
     use super::*;
     use crate::config::models::{ModelOptions, name_provider_address, split_role};
+    use crate::lm::Provider;
     use crate::types::Role;
 
     fn config() -> UserConfig {
@@ -127,8 +131,9 @@ mod tests {
     #[test]
     fn flags_stand_before_the_environment_and_that_before_the_config() {
         let silent: fn(&mut Options, bool) -> Result<()> = |_, _| Ok(());
-        let speaking: fn(&mut Options, bool) -> Result<()> =
-            |options, replace| name_provider_address(options, "openai", "http://env", replace);
+        let speaking: fn(&mut Options, bool) -> Result<()> = |options, replace| {
+            name_provider_address(options, Provider::OpenAi, "http://env", replace)
+        };
         let none = Named::default();
         let options = filled(&none, silent);
         assert_eq!(shown(&options, Role::Worker), expect("openai:small", "http://config", 0.5));

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::cycle::Limits;
 use crate::lm::budget::Limits as SpendingLimits;
 use crate::lm::prices::{Cost, Price};
-use crate::lm::{ModelChoice, Secret};
+use crate::lm::{ModelChoice, Secret, Timeouts};
 use crate::plugin::manifest;
 use crate::{Error, Result};
 
@@ -42,7 +42,7 @@ pub struct Options {
     /// The branch that the work goes to; made from HEAD where it is missing.
     pub branch: String,
     /// The model of all roles that have none of their own: `openai:NAME`,
-    /// `vllm:` or `ollama:NAME`.
+    /// `anthropic:NAME`, `vllm:` or `ollama:NAME`.
     pub lm: String,
     /// The model server's address, where it is not the provider's usual one.
     pub api_base: Option<String>,
@@ -87,6 +87,13 @@ pub struct Options {
     /// How often a request to the model is repeated after a fault that may
     /// pass.
     pub max_retries: u32,
+    /// How many requests the model's server gets at once at most; as many as
+    /// it takes where none is named.
+    #[serde(default)]
+    pub max_requests: Option<u32>,
+    /// How long the model's server may take, where that is not the usual.
+    #[serde(default)]
+    pub timeouts: Timeouts,
 }
 
 impl Options {
@@ -113,6 +120,8 @@ impl Options {
             database: None,
             cache: None,
             max_retries: 5,
+            max_requests: None,
+            timeouts: Timeouts::default(),
         }
     }
 
@@ -133,6 +142,14 @@ impl Options {
         }
         if !(1..=MOST_WORKERS).contains(&self.max_workers) {
             return Err(Error::usage(format!("--max-workers has to be from 1 to {MOST_WORKERS}")));
+        }
+        if self.max_requests == Some(0) {
+            return Err(Error::usage("--max-requests 0 asks nobody anything; give at least 1"));
+        }
+        if self.timeouts.has_zero() {
+            return Err(Error::usage(
+                "the model's server can't answer in 0 seconds; give at least 1",
+            ));
         }
         if self.max_tokens == Some(0) || self.max_time.is_some_and(|time| time.is_zero()) {
             return Err(Error::usage("--max-tokens and --max-time have to be more than nothing"));

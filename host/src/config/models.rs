@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Options;
 use crate::lm::prices::{Price, price};
-use crate::lm::{ModelChoice, ModelSettings};
+use crate::lm::{ModelChoice, ModelSettings, Provider};
 use crate::types::Role;
 use crate::{Error, Result};
 
@@ -89,6 +89,8 @@ impl Options {
             api_base: chosen.api_base.clone(),
             api_key: own.or_else(|| self.api_keys.get(provider.as_str()).cloned()),
             max_retries: self.max_retries,
+            max_requests: self.max_requests,
+            limits: self.timeouts.or_usual(provider),
             temperature: chosen.temperature,
             ..ModelSettings::new(chosen.choice.clone())
         })
@@ -210,13 +212,11 @@ fn name_addresses(options: &mut Options, api_bases: &[String]) -> Result<()> {
 /// Lets each address of a provider's model be what its variable says.
 pub(super) fn name_provider_address(
     options: &mut Options,
-    provider: &str,
+    provider: Provider,
     address: &str,
     replace: bool,
 ) -> Result<()> {
-    let is_of = |text: &str| -> Result<bool> {
-        Ok(ModelChoice::parse(text)?.provider.as_str() == provider)
-    };
+    let is_of = |text: &str| -> Result<bool> { Ok(ModelChoice::parse(text)?.provider == provider) };
     if is_of(&options.lm)? && (replace || options.api_base.is_none()) {
         options.api_base = Some(address.to_owned());
     }

@@ -8,15 +8,19 @@ use std::path::{Path, PathBuf};
 
 use toml::Table;
 
-use super::environment::{PROVIDERS, folder};
+use super::environment::folder;
 use super::file::{BOUNDS, Bounds, Section, read, unknown};
 use super::models::{DEFAULT, ModelOptions, ROLE_WORDS};
-use crate::lm::Secret;
 use crate::lm::prices::Price;
+use crate::lm::{Provider, Secret, Timeouts};
 use crate::{Error, Result};
 
 /// The permission bits that let others read a file: its group and the world.
 const READABLE_BY_OTHERS: u32 = 0o044;
+
+/// The keys for how models' servers are asked: numbers, and times in seconds.
+const SERVER: [&str; 5] =
+    ["max-requests", "connect-timeout", "first-token-timeout", "gap-timeout", "request-timeout"];
 
 /// What stands in the user's config.
 #[derive(Default)]
@@ -27,6 +31,8 @@ pub(super) struct UserConfig {
     /// By the model's name.
     pub(super) prices: BTreeMap<String, Price>,
     pub(super) bounds: Bounds,
+    pub(super) max_requests: Option<u32>,
+    pub(super) timeouts: Timeouts,
 }
 
 /// Where the config lies; none where the environment names no home.
@@ -45,13 +51,25 @@ pub(super) fn load() -> Result<UserConfig> {
 fn load_from(path: &Path) -> Result<UserConfig> {
     let Some((table, metadata)) = read(path)? else { return Ok(UserConfig::default()) };
     let top = Section { path, name: "", table: &table };
-    let known: Vec<&str> = ["models", "keys", "prices"].into_iter().chain(BOUNDS).collect();
+    let tables = ["models", "keys", "prices"];
+    let known: Vec<&str> = tables.into_iter().chain(BOUNDS).chain(SERVER).collect();
     top.check_keys(&known)?;
     Ok(UserConfig {
         models: models(&top)?,
         keys: keys(&top, &metadata)?,
         prices: prices(&top)?,
         bounds: top.bounds()?,
+        max_requests: top.whole("max-requests")?,
+        timeouts: timeouts(&top)?,
+    })
+}
+
+fn timeouts(top: &Section<'_>) -> Result<Timeouts> {
+    Ok(Timeouts {
+        connect: top.whole("connect-timeout")?,
+        first_token: top.whole("first-token-timeout")?,
+        gap: top.whole("gap-timeout")?,
+        total: top.whole("request-timeout")?,
     })
 }
 
@@ -91,11 +109,12 @@ fn keys(top: &Section<'_>, metadata: &Metadata) -> Result<BTreeMap<String, Secre
             top.path.display()
         )));
     }
-    section.check_keys(&PROVIDERS.map(|provider| provider.word))?;
+    section.check_keys(&Provider::ALL.map(Provider::as_str))?;
     let mut keys = BTreeMap::new();
-    for provider in PROVIDERS {
-        if let Some(key) = section.text(provider.word)?.as_deref().and_then(Secret::new) {
-            keys.insert(provider.word.to_owned(), key);
+    for provider in Provider::ALL {
+        let word = provider.as_str();
+        if let Some(key) = section.text(word)?.as_deref().and_then(Secret::new) {
+            keys.insert(word.to_owned(), key);
         }
     }
     Ok(keys)
@@ -141,6 +160,8 @@ mod tests {
             r#"
             max-time = "2h"
             max-cost = 3
+            max-requests = 4
+            gap-timeout = 120
             [models.default]
             model = "openai:big"
             [models.worker]
@@ -165,6 +186,8 @@ mod tests {
         assert_eq!(config.prices["big"].output, 10.0);
         assert_eq!(config.bounds.max_time.unwrap().as_secs(), 7200);
         assert_eq!(config.bounds.max_cost, Some(3.0));
+        let timeouts = Timeouts { gap: Some(120), ..Timeouts::default() };
+        assert_eq!((config.max_requests, config.timeouts), (Some(4), timeouts));
         assert!(config.keys.contains_key("openai"));
         assert!(load_from(Path::new("/nowhere/config.toml")).unwrap().models.is_empty());
     }

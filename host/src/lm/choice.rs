@@ -15,6 +15,8 @@ const LONGEST_NAME: usize = 256;
 pub enum Provider {
     /// OpenAI, or whoever speaks its wire at another address.
     OpenAi,
+    /// Anthropic, or whoever speaks its wire at another address.
+    Anthropic,
     /// A vLLM server, by default on this machine.
     Vllm,
     /// An Ollama server, by default on this machine.
@@ -22,10 +24,14 @@ pub enum Provider {
 }
 
 impl Provider {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::OpenAi, Self::Anthropic, Self::Vllm, Self::Ollama];
+
     /// The word before the colon.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OpenAi => "openai",
+            Self::Anthropic => "anthropic",
             Self::Vllm => "vllm",
             Self::Ollama => "ollama",
         }
@@ -35,8 +41,23 @@ impl Provider {
     pub fn default_base(self) -> &'static str {
         match self {
             Self::OpenAi => "https://api.openai.com/v1",
+            Self::Anthropic => "https://api.anthropic.com/v1",
             Self::Vllm => "http://localhost:8000/v1",
             Self::Ollama => "http://localhost:11434/v1",
+        }
+    }
+
+    /// Whether its own server answers nobody without a key.
+    pub(super) fn needs_key(self) -> bool {
+        matches!(self, Self::OpenAi | Self::Anthropic)
+    }
+
+    /// The variable that holds the address, where there is one.
+    pub fn base_variable(self) -> Option<&'static str> {
+        match self {
+            Self::OpenAi => Some("OPENAI_BASE_URL"),
+            Self::Anthropic => Some("ANTHROPIC_BASE_URL"),
+            Self::Vllm | Self::Ollama => None,
         }
     }
 
@@ -44,6 +65,7 @@ impl Provider {
     pub fn key_variable(self) -> &'static str {
         match self {
             Self::OpenAi => "OPENAI_API_KEY",
+            Self::Anthropic => "ANTHROPIC_API_KEY",
             Self::Vllm => "VLLM_API_KEY",
             Self::Ollama => "OLLAMA_API_KEY",
         }
@@ -60,13 +82,14 @@ pub struct ModelChoice {
 }
 
 impl ModelChoice {
-    /// Reads `openai:NAME`, `vllm:[NAME]`, `ollama:[NAME]` or a plain NAME,
-    /// which is OpenAI's. Anything else is wrong usage.
+    /// Reads `openai:NAME`, `anthropic:NAME`, `vllm:[NAME]`, `ollama:[NAME]` or
+    /// a plain NAME, which is OpenAI's. Anything else is wrong usage.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let text = text.trim();
         let (provider, name) = match text.split_once(':') {
             None => (Provider::OpenAi, text),
             Some(("openai", name)) => (Provider::OpenAi, name),
+            Some(("anthropic", name)) => (Provider::Anthropic, name),
             Some(("vllm", name)) => (Provider::Vllm, name),
             Some(("ollama", name)) => (Provider::Ollama, name),
             Some((other, _)) => return Err(unknown_provider(other, text)),
@@ -78,10 +101,11 @@ impl ModelChoice {
                  characters"
             )));
         }
-        if name.is_empty() && provider == Provider::OpenAi {
-            return Err(Error::usage(
-                "the model has no name: write openai:NAME; only vllm: and ollama: can do without",
-            ));
+        if name.is_empty() && provider.needs_key() {
+            return Err(Error::usage(format!(
+                "the model has no name: write {}:NAME; only vllm: and ollama: can do without",
+                provider.as_str()
+            )));
         }
         let name = (!name.is_empty()).then(|| name.to_owned());
         Ok(Self { provider, name })
@@ -108,8 +132,8 @@ fn unknown_provider(provider: &str, text: &str) -> Error {
     let shown = |text: &str| text.chars().take(80).collect::<String>();
     let (provider, text) = (shown(provider), shown(text));
     Error::usage(format!(
-        "`{provider}` is no known provider of models: write openai:NAME, vllm:NAME or ollama:NAME \
-         (a name that has a colon itself too: ollama:{text})"
+        "`{provider}` is no known provider of models: write openai:NAME, anthropic:NAME, \
+         vllm:NAME or ollama:NAME (a name that has a colon itself too: ollama:{text})"
     ))
 }
 
@@ -122,6 +146,7 @@ mod tests {
         for (text, provider, name) in [
             ("openai:gpt-5", Provider::OpenAi, Some("gpt-5")),
             ("gpt-5", Provider::OpenAi, Some("gpt-5")),
+            ("anthropic:claude-x", Provider::Anthropic, Some("claude-x")),
             ("vllm:", Provider::Vllm, None),
             ("vllm:Qwen/Qwen3-32B", Provider::Vllm, Some("Qwen/Qwen3-32B")),
             ("ollama:qwen3:8b", Provider::Ollama, Some("qwen3:8b")),
@@ -137,6 +162,7 @@ mod tests {
         for (text, hint) in [
             ("", "openai:NAME"),
             ("openai:", "openai:NAME"),
+            ("anthropic:", "anthropic:NAME"),
             ("qwen3:8b", "ollama:qwen3:8b"),
             ("vllm:a\nb", "control characters"),
         ] {

@@ -2,10 +2,9 @@
 //! leaves the program: every call is answered once, in order, before anything
 //! else is said. Sending and trying again is the model's business.
 
-use bytes::Bytes;
-use serde::Serialize;
-
-use super::openai::{self, Answer, Fragment, LONGEST_TOOL_NAME};
+use super::answer::{Answer, LONGEST_TOOL_NAME};
+use super::body::RequestBody;
+use super::wire::{Opening, Side};
 use super::{Model, Reply};
 use crate::types::{CallError, ToolResult, ToolSpec, Usage};
 
@@ -21,30 +20,22 @@ const LONGEST_CONVERSATION: usize = 16 * 1024 * 1024;
 /// What stands where a result was emptied.
 const ELIDED: &str = "[left out to save space; call the tool again if you need this]";
 
-/// One conversation with a model. All messages are kept here, serialised when
+/// One conversation with a model. All messages are kept here, written when
 /// they are added, so that a turn costs no more than what is new in it.
 #[derive(Debug)]
 pub struct Conversation {
     model: Model,
-    tools: Option<Fragment>,
+    /// The names of the tools that are offered.
+    tools: Vec<String>,
+    body: RequestBody,
+    /// What each piece of the body is.
+    kinds: Vec<Kind>,
     max_output_tokens: Option<u32>,
-    messages: Vec<Message>,
-    /// The length of all messages together.
-    bytes: usize,
     usage: Usage,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(transparent)]
-struct Message {
-    #[serde(skip)]
-    kind: Kind,
-    json: Fragment,
 }
 
 #[derive(Debug, PartialEq)]
 enum Kind {
-    System,
     User,
     /// With the ids of the calls that have to be answered next.
     Assistant(Vec<String>),
@@ -66,18 +57,21 @@ impl Conversation {
             return Err(invalid("a model can't answer in 0 tokens"));
         }
         check_tools(tools)?;
-        let tools = openai::tools(tools).map_err(not_serialised)?;
-        let system = openai::text_message("system", system).map_err(not_serialised)?;
-        let mut conversation = Self {
-            model,
+        let opening = model.wire().opening(&Opening {
+            model: model.name(),
+            system,
             tools,
+            temperature: model.temperature(),
             max_output_tokens,
-            messages: Vec::new(),
-            bytes: 0,
+        })?;
+        Ok(Self {
+            body: RequestBody::new(model.wire(), opening),
+            model,
+            tools: tools.iter().map(|tool| tool.name.clone()).collect(),
+            kinds: Vec::new(),
+            max_output_tokens,
             usage: Usage::default(),
-        };
-        conversation.append(Kind::System, system);
-        Ok(conversation)
+        })
     }
 
     /// Appends a message from the user's side. Invalid where the model waits
@@ -86,12 +80,12 @@ impl Conversation {
         if !self.waiting_calls().is_empty() {
             return Err(invalid("the last reply's calls have to be answered first"));
         }
-        if text.is_empty() {
+        if text.trim().is_empty() {
             return Err(invalid("there is nothing in the message"));
         }
-        let message = openai::text_message("user", &text).map_err(not_serialised)?;
-        self.check_room(message.get().len())?;
-        self.append(Kind::User, message);
+        let piece = self.model.wire().user(&text)?;
+        self.check_room(piece.len())?;
+        self.append(Kind::User, &piece);
         Ok(())
     }
 
@@ -108,16 +102,14 @@ impl Conversation {
                 waiting.join(", ")
             )));
         }
-        let mut messages = Vec::with_capacity(results.len());
+        let mut pieces = Vec::with_capacity(results.len());
         for ToolResult { id, output, is_error } in results {
-            // The wire has no field for it, and the model should know.
-            let output = if is_error { format!("Error: {output}") } else { output };
-            let json = openai::tool_message(&id, &output).map_err(not_serialised)?;
-            messages.push((Kind::Result(id), json));
+            let piece = self.model.wire().result(&id, &output, is_error)?;
+            pieces.push((Kind::Result(id), piece));
         }
-        self.check_room(messages.iter().map(|(_, json)| json.get().len()).sum())?;
-        for (kind, json) in messages {
-            self.append(kind, json);
+        self.check_room(pieces.iter().map(|(_, piece)| piece.len()).sum())?;
+        for (kind, piece) in pieces {
+            self.append(kind, &piece);
         }
         Ok(())
     }
@@ -125,22 +117,19 @@ impl Conversation {
     /// Asks the model and appends what it says. After an error the
     /// conversation is as it was, so that this can be called again.
     pub async fn reply(&mut self) -> Result<Reply, CallError> {
-        if !matches!(
-            self.messages.last().map(|message| &message.kind),
-            Some(Kind::User | Kind::Result(_))
-        ) {
+        if !matches!(self.kinds.last(), Some(Kind::User | Kind::Result(_))) {
             return Err(invalid(
                 "the model has nothing to reply to: say something or answer its calls first",
             ));
         }
-        let request = self.request()?;
+        let request = self.body.bytes();
         let request_bytes = request.len();
-        let answer = self.model.complete(request).await?;
-        let message = openai::assistant_message(&answer).map_err(not_serialised)?;
+        let answer = self.model.complete(request, &self.tools).await?;
+        let piece = self.model.wire().assistant(&answer)?;
         let Answer { text, calls, stop, usage } = answer;
-        let usage = usage.unwrap_or_else(|| estimated_usage(request_bytes, message.get().len()));
+        let usage = usage.unwrap_or_else(|| estimated_usage(request_bytes, piece.len()));
         let calls_to_answer = calls.iter().map(|call| call.id.clone()).collect();
-        self.append(Kind::Assistant(calls_to_answer), message);
+        self.append(Kind::Assistant(calls_to_answer), &piece);
         self.count(usage);
         Ok(Reply { text, calls, stop, usage, context_used: self.context_used(usage) })
     }
@@ -149,29 +138,29 @@ impl Conversation {
     /// that are shorter than the note in their place stay.
     pub fn elide_results(&mut self, keep: u32) {
         let mut newer_replies = 0_u32;
-        for message in self.messages.iter_mut().rev() {
-            match &message.kind {
+        let mut elided = Vec::new();
+        for (index, kind) in self.kinds.iter().enumerate().rev() {
+            match kind {
                 Kind::Assistant(_) => newer_replies = newer_replies.saturating_add(1),
                 Kind::Result(call) if newer_replies >= keep => {
-                    let Ok(elided) = openai::tool_message(call, ELIDED) else { continue };
-                    let (before, after) = (message.json.get().len(), elided.get().len());
-                    if after < before {
-                        self.bytes -= before - after;
-                        message.json = elided;
+                    let Ok(piece) = self.model.wire().result(call, ELIDED, false) else {
+                        continue;
+                    };
+                    if piece.len() < self.body.piece_length(index) {
+                        elided.push((index, piece));
                     }
                 }
                 _ => {}
             }
         }
+        elided.reverse();
+        self.body.replace(&elided);
     }
 
     /// What the next request is bounded by: the length of its body in bytes,
-    /// a little more than it is, and its limit of output tokens.
+    /// and its limit of output tokens.
     pub fn next_request(&self) -> (usize, Option<u32>) {
-        let tools = self.tools.as_ref().map_or(0, |tools| tools.get().len());
-        // One comma each, and the fields around messages and tools.
-        let around = self.messages.len().saturating_add(512);
-        (self.bytes.saturating_add(tools).saturating_add(around), self.max_output_tokens)
+        (self.body.bytes().len(), self.max_output_tokens)
     }
 
     /// The tokens of all turns together.
@@ -181,27 +170,14 @@ impl Conversation {
 
     /// The ids of the calls that were not answered yet.
     fn waiting_calls(&self) -> &[String] {
-        match self.messages.last() {
-            Some(Message { kind: Kind::Assistant(calls), .. }) => calls,
+        match self.kinds.last() {
+            Some(Kind::Assistant(calls)) => calls,
             _ => &[],
         }
     }
 
-    fn request(&self) -> Result<Bytes, CallError> {
-        let is_openai = self.model.is_openai();
-        let request = openai::Request {
-            model: self.model.name(),
-            messages: &self.messages,
-            tools: self.tools.as_deref(),
-            temperature: self.model.temperature(),
-            max_tokens: self.max_output_tokens.filter(|_| !is_openai),
-            max_completion_tokens: self.max_output_tokens.filter(|_| is_openai),
-        };
-        serde_json::to_vec(&request).map(Bytes::from).map_err(not_serialised)
-    }
-
     fn check_room(&self, more: usize) -> Result<(), CallError> {
-        if self.bytes.saturating_add(more) > LONGEST_CONVERSATION {
+        if self.body.pieces_length().saturating_add(more) > LONGEST_CONVERSATION {
             return Err(CallError::TooLong(
                 "the conversation would be longer than 16 MiB; empty old results first".to_owned(),
             ));
@@ -209,9 +185,10 @@ impl Conversation {
         Ok(())
     }
 
-    fn append(&mut self, kind: Kind, json: Fragment) {
-        self.bytes += json.get().len();
-        self.messages.push(Message { kind, json });
+    fn append(&mut self, kind: Kind, piece: &[u8]) {
+        let side = if matches!(kind, Kind::Assistant(_)) { Side::Assistant } else { Side::User };
+        self.body.append(side, piece);
+        self.kinds.push(kind);
     }
 
     fn count(&mut self, usage: Usage) {
@@ -274,8 +251,4 @@ fn check_tools(tools: &[ToolSpec]) -> Result<(), CallError> {
 
 fn invalid(sentence: &str) -> CallError {
     CallError::Invalid(sentence.to_owned())
-}
-
-fn not_serialised(error: serde_json::Error) -> CallError {
-    CallError::Invalid(format!("the message can't be written as JSON: {error}"))
 }

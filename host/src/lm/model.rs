@@ -1,17 +1,25 @@
 //! A model that is ready to talk: which one, on which server, and what broke
 //! it for good. What is said to it is the conversation's business.
 
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
+use tokio::sync::OnceCell;
 
-use super::openai::{Answer, read_answer, read_first_model};
-use super::retry::{BackOff, Failure, Fault};
-use super::server::{Server, base_address};
-use super::{Conversation, ModelChoice, Provider, Secret};
+use super::address::base_address;
+use super::answer::Answer;
+use super::exchange::Exchange;
+use super::raw_calls::has_raw_call;
+use super::retry::{BackOff, Failure, Mend, Remedy};
+use super::server::Server;
+use super::wire::Wire;
+use super::{Conversation, ModelChoice, Paces, Provider, Secret, TimeLimits};
 use crate::Error;
 use crate::types::{CallError, ToolSpec};
+
+/// So many of a server's models are named in a message.
+const MOST_NAMED_MODELS: usize = 20;
 
 /// Everything that decides how a model is asked.
 #[derive(Clone, Debug)]
@@ -24,8 +32,14 @@ pub struct ModelSettings {
     pub api_key: Option<Secret>,
     /// How often a request that failed is tried again.
     pub max_retries: u32,
-    /// How long one request may take, the answer included.
-    pub request_timeout: Duration,
+    /// How many requests the server gets at once at most; none: as many as it
+    /// takes.
+    pub max_requests: Option<u32>,
+    /// The limits of requests in flight: models on the same server share one
+    /// if they are given the same.
+    pub paces: Paces,
+    /// How long the server may take.
+    pub limits: TimeLimits,
     /// How varied its answers are; none: the server's own default.
     pub temperature: Option<f32>,
     /// The size of its context in tokens; none: what the server tells, if it
@@ -34,14 +48,16 @@ pub struct ModelSettings {
 }
 
 impl ModelSettings {
-    /// The usual settings for `choice`: five retries, ten minutes a request.
+    /// The usual settings for `choice`: five retries, the usual limits.
     pub fn new(choice: ModelChoice) -> Self {
         Self {
+            limits: TimeLimits::of(choice.provider),
             choice,
             api_base: None,
             api_key: None,
             max_retries: 5,
-            request_timeout: Duration::from_secs(600),
+            max_requests: None,
+            paces: Paces::default(),
             temperature: None,
             context_window: None,
         }
@@ -57,11 +73,11 @@ struct Connected {
     server: Server,
     name: String,
     key_variable: &'static str,
-    /// OpenAI's own server has another name for the limit of output tokens.
-    is_openai: bool,
     temperature: Option<f32>,
     context_window: Option<u64>,
-    broken: OnceLock<Error>,
+    /// Whether the server has ever given a call as such.
+    calls_parsed: AtomicBool,
+    broken: OnceCell<Error>,
 }
 
 impl Model {
@@ -79,14 +95,13 @@ impl Model {
     ) -> Result<Self, Error> {
         let provider = settings.choice.provider;
         let base = base_address(settings.api_base.as_deref(), provider)?;
-        let is_openai = base.as_str() == Provider::OpenAi.default_base();
-        if is_openai && settings.api_key.is_none() {
-            return Err(Error::failed(
-                "OpenAI's models need a key: set OPENAI_API_KEY, or name another server with \
-                 --api-base",
-            ));
+        if provider.needs_key() && base.as_str() == provider.default_base() {
+            check_key(provider, settings.api_key.as_ref())?;
         }
-        let server = Server::new(&base, settings.api_key, settings.request_timeout, back_off)?;
+        let wire = Wire::of(provider, base.as_str());
+        let exchange = Exchange::new(&base, wire, settings.api_key, settings.limits)?;
+        let pace = settings.paces.of(exchange.base(), settings.max_requests);
+        let server = Server { exchange, wire, pace, back_off };
         let mut context_window = settings.context_window;
         let name = match settings.choice.name {
             Some(name) => name,
@@ -100,10 +115,10 @@ impl Model {
             server,
             name,
             key_variable: provider.key_variable(),
-            is_openai,
             temperature: settings.temperature,
             context_window: context_window.filter(|tokens| *tokens > 0),
-            broken: OnceLock::new(),
+            calls_parsed: AtomicBool::new(false),
+            broken: OnceCell::new(),
         })))
     }
 
@@ -124,7 +139,8 @@ impl Model {
     }
 
     /// What only a person can mend, once an answer has shown it: the key, the
-    /// account or the model's name. From then on nothing is sent any more.
+    /// account, the model's name, the server's parser for calls. From then on
+    /// nothing is sent any more.
     pub fn broken(&self) -> Option<Error> {
         self.0.broken.get().cloned()
     }
@@ -138,56 +154,118 @@ impl Model {
         self.0.context_window
     }
 
-    pub(super) fn is_openai(&self) -> bool {
-        self.0.is_openai
+    pub(super) fn wire(&self) -> Wire {
+        self.0.server.wire
     }
 
-    /// Sends a chat request until it is answered or can't be.
-    pub(super) async fn complete(&self, request: Bytes) -> Result<Answer, CallError> {
+    /// Sends a request until it is answered or can't be. `tools`: the names of
+    /// those that are offered in it. All requests for replies go through here.
+    pub(super) async fn complete(
+        &self,
+        request: Bytes,
+        tools: &[String],
+    ) -> Result<Answer, CallError> {
         if let Some(error) = self.0.broken.get() {
             return Err(CallError::Unavailable(error.to_string()));
         }
-        let answer = self.0.server.ask("chat/completions", Some(request), read_answer).await;
-        answer.map_err(|failure| self.failed(failure))
+        let answer = match self.0.server.complete(&request).await {
+            Ok(answer) => answer,
+            Err(failure) => return Err(self.failed(failure).await),
+        };
+        if !answer.calls.is_empty() {
+            self.0.calls_parsed.store(true, Ordering::Relaxed);
+        } else if !self.0.calls_parsed.load(Ordering::Relaxed) && has_raw_call(&answer.text, tools)
+        {
+            // Once a call came as such, the server can do it, and this one is
+            // the model's slip.
+            let what = "it left a call of a tool in the text";
+            let failure = Failure::new(Remedy::Mend(Mend::ToolParser), what);
+            return Err(self.failed(failure).await);
+        }
+        Ok(answer)
     }
 
-    fn failed(&self, failure: Failure) -> CallError {
-        let base = self.0.server.base();
+    async fn failed(&self, failure: Failure) -> CallError {
+        let base = self.0.server.exchange.base();
         let what = failure.what;
         let sentence = format!("{base} failed for the model `{}`: {what}", self.name());
-        match failure.fault {
-            Fault::Passing => CallError::Unavailable(sentence),
-            Fault::TooLong => CallError::TooLong(sentence),
-            Fault::Invalid => CallError::Invalid(sentence),
-            Fault::Forbidden | Fault::Unpaid | Fault::Missing => {
-                let advice = self.advice(failure.fault);
-                let error = Error::failed(format!("{sentence}; {advice}"));
-                tracing::error!("{error}");
+        match failure.remedy {
+            Remedy::Retry | Remedy::Queue | Remedy::GiveUp => CallError::Unavailable(sentence),
+            Remedy::Shorten => CallError::TooLong(sentence),
+            Remedy::Change => CallError::Invalid(sentence),
+            Remedy::Mend(mend) => {
                 // Many agents may find out at once: the first says it.
-                CallError::Unavailable(self.0.broken.get_or_init(|| error).to_string())
+                let broken = self.0.broken.get_or_init(async || {
+                    let advice = self.advice(mend).await;
+                    let error = Error::failed(format!("{sentence}; {advice}"));
+                    tracing::error!("{error}");
+                    error
+                });
+                CallError::Unavailable(broken.await.to_string())
             }
         }
     }
 
-    fn advice(&self, fault: Fault) -> String {
+    async fn advice(&self, mend: Mend) -> String {
         let variable = self.0.key_variable;
-        match fault {
-            Fault::Forbidden if self.0.server.has_key() => {
+        match mend {
+            Mend::Key if self.0.server.exchange.has_key() => {
                 format!("set {variable} to a key that may use this model")
             }
-            Fault::Forbidden => format!("the server wants a key: set {variable}"),
-            Fault::Unpaid => "add credit to the account, or choose another model".to_owned(),
-            _ => "choose a model that the server has with --model, and check its address with \
-                  --api-base"
+            Mend::Key => format!("the server wants a key: set {variable}"),
+            Mend::Credit => "add credit to the account, or choose another model".to_owned(),
+            Mend::Model => {
+                let offer = self.offer().await;
+                format!(
+                    "{offer}choose a model that the server has with --model, and check its \
+                     address with --api-base"
+                )
+            }
+            Mend::ToolParser => "start the server with a parser for this model's calls: vLLM with \
+                                 --enable-auto-tool-choice --tool-call-parser NAME (its \
+                                 documentation names the parser of each model), llama.cpp with \
+                                 --jinja"
                 .to_owned(),
+        }
+    }
+
+    /// What the server lists, as the begin of a sentence; nothing where it
+    /// lists nothing.
+    async fn offer(&self) -> String {
+        let models = match self.0.server.list_models().await {
+            Ok(models) => models,
+            Err(failure) => {
+                tracing::debug!("no models could be listed: {}", failure.what);
+                return String::new();
+            }
+        };
+        let names: Vec<_> = models.iter().map(|model| format!("`{}`", model.name)).collect();
+        match names.get(..MOST_NAMED_MODELS) {
+            _ if names.is_empty() => String::new(),
+            Some(first) if names.len() > first.len() => {
+                let more = names.len() - first.len();
+                format!("it offers {} and {more} more; ", first.join(", "))
+            }
+            _ => format!("it offers {}; ", names.join(", ")),
         }
     }
 }
 
+fn check_key(provider: Provider, key: Option<&Secret>) -> Result<(), Error> {
+    if key.is_some() {
+        return Ok(());
+    }
+    Err(Error::failed(format!(
+        "the models of {} need a key: set {}, or name another server with --api-base",
+        provider.default_base(),
+        provider.key_variable()
+    )))
+}
+
 /// The name of the first model that a server lists, and its context window.
 async fn first_model(server: &Server, provider: Provider) -> Result<(String, Option<u64>), Error> {
-    let base = server.base();
-    match server.ask("models", None, read_first_model).await {
+    let base = server.exchange.base();
+    match server.models().await.map(|models| models.into_iter().next()) {
         Ok(Some(model)) => Ok((model.name, model.context_window)),
         Ok(None) => Err(Error::failed(format!(
             "{base} has no model: load one there, or name one with --model {}:NAME",

@@ -1,36 +1,52 @@
-//! Which failures of a server pass by themselves, which only a person can
-//! mend, and how long to wait before trying again. Sends nothing and knows no
-//! wire format: a complaint comes in as codes and a message.
+//! What helps against a failure of a server, and how long to wait before
+//! trying again. Sends nothing and knows no wire format: a complaint comes in
+//! as codes and a message.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
+
+use super::complaint::Complaint;
 
 /// The longest wait that the back-off itself grows to.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(30);
 /// The longest wait that a server can ask for with Retry-After.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
 
-/// What a failure means for what to do next.
+/// What helps against a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// The server's, for now: trying again may help.
-    Passing,
-    /// The conversation's: more than the model's context takes.
-    TooLong,
-    /// The request's, in some other way.
-    Invalid,
+pub(super) enum Remedy {
+    /// To try again after a time.
+    Retry,
+    /// To wait for a place and send the request again: the server takes no
+    /// more for now.
+    Queue,
+    /// To shorten the conversation: it is more than the context takes.
+    Shorten,
+    /// To ask for something else: the request is wrong in some other way.
+    Change,
+    /// Nothing that is known: this request is given up.
+    GiveUp,
+    /// Only a person: the run is given up.
+    Mend(Mend),
+}
+
+/// What a person has to mend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mend {
     /// The key is missing or wrong, or may not use this.
-    Forbidden,
+    Key,
     /// The account has no credit left.
-    Unpaid,
+    Credit,
     /// There is no such model, or no such server at this address.
-    Missing,
+    Model,
+    /// The server does not parse calls of tools.
+    ToolParser,
 }
 
 /// One exchange that failed.
 #[derive(Debug)]
 pub(super) struct Failure {
-    pub(super) fault: Fault,
+    pub(super) remedy: Remedy,
     /// What happened, as the end of a sentence about the server.
     pub(super) what: String,
     /// How long the server wants to be left alone.
@@ -38,85 +54,57 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    pub(super) fn new(fault: Fault, what: impl Into<String>) -> Self {
-        Self { fault, what: what.into(), retry_after: None }
+    pub(super) fn new(remedy: Remedy, what: impl Into<String>) -> Self {
+        Self { remedy, what: what.into(), retry_after: None }
     }
 }
 
-/// What a server says about a failure.
-#[derive(Debug, Default, PartialEq)]
-pub(super) struct Complaint {
-    /// Its words for machines: codes and types, among them numbers.
-    pub(super) codes: Vec<String>,
-    /// Its words for people, or the whole answer where that is unreadable.
-    pub(super) message: String,
-}
-
-impl Complaint {
-    fn has(&self, codes: &[&str]) -> bool {
-        self.codes.iter().any(|code| codes.contains(&code.as_str()))
-    }
-
-    /// Servers that answer 200 with an error put the real status here
-    /// (OpenRouter, vLLM).
-    fn status(&self) -> Option<u16> {
-        self.codes
-            .iter()
-            .find_map(|code| code.parse().ok().filter(|code| (400..600).contains(code)))
-    }
-
-    /// The wordings of OpenAI, vLLM, llama.cpp and of gateways before others.
-    fn is_about_context(&self) -> bool {
-        let message = self.message.to_lowercase();
-        let wordings = [
-            "context length",
-            "context window",
-            "context size",
-            "maximum context",
-            "prompt is too long",
-            "input is too long",
-        ];
-        self.has(&["context_length_exceeded", "exceed_context_size_error"])
-            || wordings.iter().any(|wording| message.contains(wording))
-    }
-}
-
-/// Sorts an answer by who can mend it. Codes come before the status, for they
-/// are more exact: OpenAI says 429 both for too many requests, which passes,
-/// and for an empty account, which doesn't.
-pub(super) fn sort(status: u16, complaint: &Complaint) -> Fault {
-    if complaint.has(&["insufficient_quota", "billing_hard_limit_reached"]) {
-        return Fault::Unpaid;
+/// Sorts an answer by what helps. Codes come before the status, for they are
+/// more exact: OpenAI says 429 both for too many requests, which passes, and
+/// for an empty account, which doesn't.
+pub(super) fn sort(status: u16, complaint: &Complaint) -> Remedy {
+    if complaint.is_about_credit() {
+        return Remedy::Mend(Mend::Credit);
     }
     if complaint.has(&["model_not_found"]) {
-        return Fault::Missing;
+        return Remedy::Mend(Mend::Model);
+    }
+    if complaint.is_about_tool_parser() {
+        return Remedy::Mend(Mend::ToolParser);
     }
     let status = if status < 300 { complaint.status().unwrap_or(status) } else { status };
     match status {
-        401 | 403 => Fault::Forbidden,
-        402 => Fault::Unpaid,
+        401 | 403 => Remedy::Mend(Mend::Key),
+        402 => Remedy::Mend(Mend::Credit),
         // No redirect is followed, since that would carry the conversation to
         // a server that nobody chose.
-        404 | 300..=399 => Fault::Missing,
-        408 | 409 | 425 | 429 => Fault::Passing,
-        413 => Fault::TooLong,
-        _ if complaint.is_about_context() => Fault::TooLong,
-        400..=499 => Fault::Invalid,
-        500.. => Fault::Passing,
+        404 | 300..=399 => Remedy::Mend(Mend::Model),
+        429 | 529 => Remedy::Queue,
+        408 | 409 | 425 => Remedy::Retry,
+        413 => Remedy::Shorten,
+        _ if complaint.is_about_context() => Remedy::Shorten,
+        400..=499 => Remedy::Change,
+        500.. if complaint.is_about_load() => Remedy::Queue,
+        500.. => Remedy::Retry,
         _ => sort_by_code(complaint),
     }
 }
 
-/// For an error in an answer whose status says that all is well.
-fn sort_by_code(complaint: &Complaint) -> Fault {
-    if complaint.has(&["authentication_error", "invalid_api_key", "permission_error"]) {
-        Fault::Forbidden
+/// For an error in an answer whose status says that all is well, such as one
+/// in the middle of a stream.
+fn sort_by_code(complaint: &Complaint) -> Remedy {
+    if complaint.is_about_load() {
+        Remedy::Queue
+    } else if complaint.has(&["authentication_error", "invalid_api_key", "permission_error"]) {
+        Remedy::Mend(Mend::Key)
     } else if complaint.has(&["not_found_error", "NotFoundError"]) {
-        Fault::Missing
+        Remedy::Mend(Mend::Model)
+    } else if complaint.has(&["request_too_large"]) {
+        Remedy::Shorten
     } else if complaint.has(&["invalid_request_error", "BadRequestError"]) {
-        Fault::Invalid
+        Remedy::Change
     } else {
-        Fault::Passing
+        Remedy::Retry
     }
 }
 
@@ -125,7 +113,7 @@ fn sort_by_code(complaint: &Complaint) -> Fault {
 pub(super) struct BackOff {
     /// So many times after the first.
     pub(super) retries: u32,
-    /// The wait before the first retry; each later one is twice as long.
+    /// The longest wait before the first retry; it doubles with each.
     pub(super) first: Duration,
     /// A number from 0 to 1, anew at each call.
     pub(super) random: fn() -> f64,
@@ -133,20 +121,25 @@ pub(super) struct BackOff {
 
 impl BackOff {
     pub(super) fn new(retries: u32) -> Self {
-        Self { retries, first: Duration::from_millis(500), random }
+        Self { retries, first: Duration::from_secs(1), random }
     }
 
-    /// How long to wait after `tried` failures. The jitter, up to half of the
-    /// wait, keeps hundreds of agents from coming back all at once; a server's
-    /// own wish is never undercut.
+    /// How long to wait after `tried` failures: anything up to a bound that
+    /// doubles each time ("full jitter", of Amazon's architecture blog), so
+    /// that hundreds of agents don't come back all at once. A server's own
+    /// wish is never undercut, up to five minutes.
     pub(super) fn wait(&self, tried: u32, retry_after: Option<Duration>) -> Duration {
         let jitter = (self.random)().clamp(0.0, 1.0);
-        if let Some(wish) = retry_after {
-            return wish.min(LONGEST_RETRY_AFTER) + self.first.mul_f64(jitter);
+        match retry_after {
+            Some(wish) => wish.min(LONGEST_RETRY_AFTER) + self.first.mul_f64(jitter),
+            None => self.bound(tried).mul_f64(jitter),
         }
+    }
+
+    /// The longest wait after `tried` failures.
+    pub(super) fn bound(&self, tried: u32) -> Duration {
         let doublings = tried.saturating_sub(1).min(16);
-        let wait = self.first.saturating_mul(1 << doublings).min(LONGEST_BACK_OFF);
-        wait.mul_f64(0.5 + jitter / 2.0)
+        self.first.saturating_mul(1 << doublings).min(LONGEST_BACK_OFF)
     }
 }
 
@@ -161,46 +154,55 @@ fn random() -> f64 {
 mod tests {
     use super::*;
 
-    fn complaint(codes: &[&str], message: &str) -> Complaint {
-        let codes = codes.iter().map(|&code| code.to_owned()).collect();
-        Complaint { codes, message: message.to_owned() }
-    }
-
     #[test]
-    fn failures_are_sorted_by_who_can_mend_them() {
+    fn failures_are_sorted_by_what_helps() {
         let too_long = "This model's maximum context length is 4096 tokens.";
-        for (status, codes, message, fault) in [
-            (500, &[][..], "oops", Fault::Passing),
-            (529, &["overloaded_error"], "", Fault::Passing),
-            (408, &[], "", Fault::Passing),
-            (429, &["rate_limit_exceeded"], "context window", Fault::Passing),
-            (429, &["insufficient_quota"], "", Fault::Unpaid),
-            (402, &[], "", Fault::Unpaid),
-            (401, &[], "", Fault::Forbidden),
-            (403, &["model_not_found"], "", Fault::Missing),
-            (404, &[], "", Fault::Missing),
-            (307, &[], "", Fault::Missing),
-            (400, &["context_length_exceeded"], "", Fault::TooLong),
-            (400, &["BadRequestError"], too_long, Fault::TooLong),
-            (413, &[], "", Fault::TooLong),
-            (400, &["BadRequestError"], "temperature", Fault::Invalid),
-            (422, &[], "", Fault::Invalid),
-            (200, &["429"], "", Fault::Passing),
-            (200, &["401"], "", Fault::Forbidden),
-            (200, &["invalid_request_error"], "", Fault::Invalid),
-            (200, &[], "", Fault::Passing),
+        let broke = "Your credit balance is too low to access the API.";
+        let parser = "\"auto\" tool choice requires --enable-auto-tool-choice to be set";
+        let (key, credit) = (Remedy::Mend(Mend::Key), Remedy::Mend(Mend::Credit));
+        let model = Remedy::Mend(Mend::Model);
+        for (status, codes, message, remedy) in [
+            (500, &[][..], "oops", Remedy::Retry),
+            (503, &[], "loading the model", Remedy::Retry),
+            (503, &[], "The engine is currently overloaded", Remedy::Queue),
+            (529, &["overloaded_error"], "", Remedy::Queue),
+            (408, &[], "", Remedy::Retry),
+            (429, &["rate_limit_exceeded"], "context window", Remedy::Queue),
+            (429, &["insufficient_quota"], "", credit),
+            (400, &["invalid_request_error"], broke, credit),
+            (402, &[], "", credit),
+            (401, &[], "", key),
+            (403, &["model_not_found"], "", model),
+            (404, &[], "", model),
+            (307, &[], "", model),
+            (400, &["BadRequestError"], parser, Remedy::Mend(Mend::ToolParser)),
+            (400, &["context_length_exceeded"], "", Remedy::Shorten),
+            (400, &["BadRequestError"], too_long, Remedy::Shorten),
+            (400, &[], "prompt is too long: 210000 tokens > 200000 maximum", Remedy::Shorten),
+            (413, &[], "", Remedy::Shorten),
+            (400, &["BadRequestError"], "temperature", Remedy::Change),
+            (422, &[], "", Remedy::Change),
+            (200, &["429"], "", Remedy::Queue),
+            (200, &["overloaded_error"], "Overloaded", Remedy::Queue),
+            (200, &["401"], "", key),
+            (200, &["invalid_request_error"], "", Remedy::Change),
+            (200, &[], "", Remedy::Retry),
         ] {
-            assert_eq!(sort(status, &complaint(codes, message)), fault, "{status} {codes:?}");
+            let codes = codes.iter().map(|&code| code.to_owned()).collect();
+            let complaint = Complaint { codes, message: message.to_owned() };
+            assert_eq!(sort(status, &complaint), remedy, "{status} {complaint:?}");
         }
     }
 
     #[test]
-    fn waits_double_up_to_a_cap_and_are_spread() {
+    fn waits_grow_up_to_a_cap_and_are_spread() {
         let most = BackOff { random: || 1.0, ..BackOff::new(5) };
+        let half = BackOff { random: || 0.5, ..BackOff::new(5) };
         let least = BackOff { random: || 0.0, ..BackOff::new(5) };
-        assert_eq!(most.wait(1, None), Duration::from_millis(500));
-        assert_eq!(most.wait(3, None), Duration::from_secs(2));
-        assert_eq!(least.wait(3, None), Duration::from_secs(1));
+        assert_eq!(most.wait(1, None), Duration::from_secs(1));
+        assert_eq!(most.wait(3, None), Duration::from_secs(4));
+        assert_eq!(half.wait(3, None), Duration::from_secs(2));
+        assert_eq!(least.wait(3, None), Duration::ZERO);
         assert_eq!(most.wait(u32::MAX, None), LONGEST_BACK_OFF);
         assert_eq!(least.wait(1, Some(Duration::from_secs(90))), Duration::from_secs(90));
         assert_eq!(least.wait(1, Some(Duration::from_secs(3600))), LONGEST_RETRY_AFTER);

@@ -1,15 +1,19 @@
 //! Which turn of the script answers which request, and the record of both.
 //! Knows bodies and statuses; how they travel is the server's business.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::answer::Answer;
 use crate::barrier::Barriers;
-use crate::script::{Role, Rule, Script, Turn};
-use crate::wire::{self, Request};
+use crate::load::{Gate, Load};
+use crate::script::{Fault, Role, Rule, Script, Turn};
+use crate::wire::{self, Request, Wire};
+use crate::{completion, messages};
 
 /// More requests or violations are answered, but no longer recorded.
 const MOST_RECORDS: usize = 10_000;
@@ -27,22 +31,8 @@ pub struct Recorded {
     pub first_user_message: String,
     /// How many messages the request held.
     pub messages: usize,
-    /// Whether it came with an `Authorization` header.
+    /// Whether it came with a key.
     pub authorized: bool,
-}
-
-/// What goes back to the client.
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) body: String,
-    pub(crate) retry_after: Option<u64>,
-}
-
-impl Answer {
-    pub(crate) fn error(status: u16, message: &str) -> Self {
-        let body = json!({ "error": { "message": message } }).to_string();
-        Self { status, body, retry_after: None }
-    }
 }
 
 /// A script while it is played.
@@ -50,6 +40,9 @@ pub(crate) struct Play {
     script: Script,
     /// For each rule, how many requests failed as its `fail_first` wants.
     failed: Vec<AtomicU32>,
+    /// How often each turn's fault was played, by rule and turn.
+    faults: Mutex<HashMap<(usize, usize), u32>>,
+    gate: Gate,
     barriers: Barriers,
     longest_wait: Duration,
     on_violation: fn(&str),
@@ -63,6 +56,8 @@ impl Play {
     pub(crate) fn new(script: Script, longest_wait: Duration, on_violation: fn(&str)) -> Self {
         Self {
             failed: script.rules.iter().map(|_| AtomicU32::new(0)).collect(),
+            gate: Gate::new(script.max_in_flight),
+            faults: Mutex::default(),
             script,
             barriers: Barriers::default(),
             longest_wait,
@@ -79,6 +74,10 @@ impl Play {
 
     pub(crate) fn violations(&self) -> Vec<String> {
         lock(&self.violations).clone()
+    }
+
+    pub(crate) fn load(&self) -> Load {
+        self.gate.load()
     }
 
     pub(crate) fn tokens(&self) -> u64 {
@@ -103,13 +102,20 @@ impl Play {
         if let Some(tokens) = self.script.context_window {
             model["max_model_len"] = json!(tokens);
         }
-        let body = json!({ "object": "list", "data": [model] }).to_string();
-        Answer { status: 200, body, retry_after: None }
+        Answer::whole(200, json!({ "object": "list", "data": [model] }).to_string())
     }
 
-    /// Answers a chat-completions request as the script says.
-    pub(crate) async fn answer(&self, body: &[u8], authorized: bool) -> Answer {
-        let request = match wire::read(body) {
+    /// Answers a request as the script says.
+    pub(crate) async fn answer(&self, wire: Wire, body: &[u8], authorized: bool) -> Answer {
+        let Some(in_flight) = self.gate.enter() else {
+            let answer = Answer::error(429, "too many requests in flight");
+            return Answer { retry_after: self.script.retry_after, ..answer };
+        };
+        let read = match wire {
+            Wire::OpenAi => wire::read(body),
+            Wire::Anthropic => messages::read(body),
+        };
+        let request = match read {
             Ok(request) => request,
             Err(breach) => return self.violation(&breach),
         };
@@ -128,19 +134,18 @@ impl Play {
             },
         );
         match self.play(&request, body.len()).await {
-            Ok(answer) => answer,
+            Ok(answer) => Answer { in_flight: Some(in_flight), ..answer },
             Err(breach) => self.violation(&format!("{breach}, {}", described(&request))),
         }
     }
 
     async fn play(&self, request: &Request, request_bytes: usize) -> Result<Answer, String> {
-        let (rule, failed) = self
-            .script
-            .rules
-            .iter()
-            .zip(&self.failed)
-            .find(|(rule, _)| matches(rule, request))
-            .ok_or("no rule matches")?;
+        if let Some(delay) = self.script.delay_ms {
+            tokio::time::sleep(Duration::from_millis(delay)).await;
+        }
+        let rules = self.script.rules.iter().zip(&self.failed).enumerate();
+        let (rule_index, (rule, failed)) =
+            { rules }.find(|(_, (rule, _))| matches(rule, request)).ok_or("no rule matches")?;
         let still_fails = |count: u32| (count < rule.fail_first).then(|| count + 1);
         if failed.try_update(Ordering::Relaxed, Ordering::Relaxed, still_fails).is_ok() {
             let answer = Answer::error(rule.fail_status, "a failure that the script wants");
@@ -161,55 +166,29 @@ impl Play {
             self.meet(&barrier.name, barrier.parties).await?;
         }
         Ok(match turn.status {
-            Some(status) => {
-                Answer { status, body: turn.body.clone().unwrap_or_default(), retry_after: None }
+            Some(status) => Answer::whole(status, turn.body.clone().unwrap_or_default()),
+            None => {
+                let fault = self.fault(turn, (rule_index, request.assistant_messages));
+                let answer = completion::answer(turn, request, request_bytes, fault);
+                self.tokens.fetch_add(answer.tokens, Ordering::Relaxed);
+                answer
             }
-            None => self.completion(turn, request, request_bytes),
         })
     }
 
-    fn completion(&self, turn: &Turn, request: &Request, request_bytes: usize) -> Answer {
-        let mut message = json!({ "role": "assistant", "content": turn.text });
-        if !turn.calls.is_empty() {
-            message["tool_calls"] = tool_calls(turn, request.assistant_messages);
-        }
-        let finish_reason = if turn.calls.is_empty() { "stop" } else { "tool_calls" };
-        // About four bytes a token is the usual rule of thumb for English text.
-        let prompt_tokens = request_bytes / 4;
-        let completion_tokens = message.to_string().len() / 4;
-        let told = u64::try_from(prompt_tokens + completion_tokens).unwrap_or(u64::MAX);
-        self.tokens.fetch_add(told, Ordering::Relaxed);
-        let body = json!({
-            "id": "chatcmpl-scripted",
-            "object": "chat.completion",
-            "created": 0,
-            "model": request.model,
-            "choices": [{ "index": 0, "message": message, "finish_reason": finish_reason }],
-            "usage": {
-                "prompt_tokens": prompt_tokens,
-                "completion_tokens": completion_tokens,
-                "total_tokens": prompt_tokens + completion_tokens,
-            },
-        });
-        Answer { status: 200, body: body.to_string(), retry_after: None }
+    /// What goes wrong this time.
+    fn fault(&self, turn: &Turn, place: (usize, usize)) -> Option<Fault> {
+        let fault = turn.fault?;
+        let mut faults = lock(&self.faults);
+        let played = faults.entry(place).or_default();
+        *played += 1;
+        turn.fault_times.is_none_or(|times| *played <= times).then_some(fault)
     }
 }
 
 fn matches(rule: &Rule, request: &Request) -> bool {
     rule.role.is_none_or(|role| request.role == Some(role))
         && rule.contains.iter().all(|text| request.first_user_message.contains(text))
-}
-
-fn tool_calls(turn: &Turn, turn_index: usize) -> Value {
-    let calls = turn.calls.iter().enumerate().map(|(index, call)| {
-        let arguments = match &call.arguments {
-            Value::String(text) => text.clone(),
-            object => object.to_string(),
-        };
-        let function = json!({ "name": call.name, "arguments": arguments });
-        json!({ "id": format!("call_{turn_index}_{index}"), "type": "function", "function": function })
-    });
-    calls.collect()
 }
 
 fn described(request: &Request) -> String {

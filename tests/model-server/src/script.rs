@@ -10,6 +10,12 @@ use serde_json::{Value, json};
 pub struct Script {
     /// The context window that `/v1/models` tells, in tokens; none: not told.
     pub context_window: Option<u64>,
+    /// More requests at once are refused with 429; none: any number.
+    pub max_in_flight: Option<usize>,
+    /// The Retry-After header of these refusals, in seconds.
+    pub retry_after: Option<u64>,
+    /// How long each answer takes, in milliseconds.
+    pub delay_ms: Option<u64>,
     /// The first that matches a request answers it.
     #[serde(default, rename = "rule")]
     pub rules: Vec<Rule>,
@@ -18,7 +24,7 @@ pub struct Script {
 impl Script {
     /// A script of these rules, in the order in which they are tried.
     pub fn new(rules: impl IntoIterator<Item = Rule>) -> Self {
-        Self { context_window: None, rules: rules.into_iter().collect() }
+        Self { rules: rules.into_iter().collect(), ..Self::default() }
     }
 
     /// Reads a script; the error says where it is wrong.
@@ -155,12 +161,73 @@ pub struct Turn {
     /// All of these have to occur in the request's last message.
     #[serde(default)]
     pub expects: Vec<String>,
+    /// What goes wrong with the answer.
+    pub fault: Option<Fault>,
+    /// How often it goes wrong before it goes well; none: always.
+    pub fault_times: Option<u32>,
+    /// Habits of real servers that the answer has.
+    #[serde(default)]
+    pub quirks: Vec<Quirk>,
+}
+
+/// What goes wrong with an answer whose status is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fault {
+    /// After so many pieces of the stream nothing comes any more, until the
+    /// client goes away.
+    Stall(usize),
+    /// After so many pieces of the stream the connection is closed.
+    Reset(usize),
+    /// JSON that ends in the middle.
+    HalfJson,
+    /// A page instead of an answer.
+    Html,
+    /// An error object: that the server is overloaded.
+    ErrorObject,
+    /// Bytes that are no UTF-8.
+    InvalidUtf8,
+    /// 50 MiB.
+    Endless,
+}
+
+/// A habit of real servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Quirk {
+    /// A stream was asked for, and the answer comes whole.
+    NotStreamed,
+    /// No usage is told.
+    NoUsage,
+    /// Calls have no ids.
+    NoIds,
+    /// All calls have the same id.
+    SameIds,
+    /// Arguments are an object and no text.
+    ArgumentsAsObject,
+    /// There is no choice in the answer.
+    EmptyChoices,
+    /// The model's thoughts come along.
+    Reasoning,
 }
 
 impl Turn {
     /// Lets the assistant say something beside its calls.
     pub fn says(mut self, text: &str) -> Self {
         self.text = Some(text.to_owned());
+        self
+    }
+
+    /// Lets the answer go wrong, so many times; none: always.
+    pub fn fault(mut self, fault: Fault, times: Option<u32>) -> Self {
+        self.fault = Some(fault);
+        self.fault_times = times;
+        self
+    }
+
+    /// Gives the answer habits of real servers.
+    pub fn quirks(mut self, quirks: &[Quirk]) -> Self {
+        self.quirks.extend(quirks);
         self
     }
 
@@ -264,13 +331,23 @@ mod tests {
             [[rule.turn]]
             status = 500
             body = "down"
+            [[rule.turn]]
+            text = "Hi."
+            fault = { stall = 2 }
+            fault_times = 1
+            quirks = ["no-usage", "reasoning"]
             "#,
         );
         let built = Rule::worker(&["Task: Add subtract", "Attempt: 1"])
             .fail_first(2, 429, Some(0))
             .turn(call("read_file_content", json!({ "path": "src/lib.rs" })).says("Reading."))
             .turn(call("edit_file", json!("{\"path\":")).barrier("both", 2).expects(&["fn add"]))
-            .turn(status(500, "down"));
+            .turn(status(500, "down"))
+            .turn(
+                text("Hi.")
+                    .fault(Fault::Stall(2), Some(1))
+                    .quirks(&[Quirk::NoUsage, Quirk::Reasoning]),
+            );
         assert_eq!(read, Ok(Script::new([built])));
     }
 

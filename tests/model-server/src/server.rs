@@ -8,10 +8,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -19,8 +18,11 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
-use crate::play::{Answer, Play, Recorded};
+use crate::answer::{Answer, AnswerBody};
+use crate::load::Load;
+use crate::play::{Play, Recorded};
 use crate::script::Script;
+use crate::wire::Wire;
 
 /// Longer request bodies are a violation, in bytes.
 const LONGEST_BODY: usize = 64 * 1024 * 1024;
@@ -101,6 +103,11 @@ impl ModelServer {
         self.play.recorded()
     }
 
+    /// How many requests there were, and what the limit made of them.
+    pub fn load(&self) -> Load {
+        self.play.load()
+    }
+
     /// The tokens of all answers together, as they told them.
     pub fn tokens(&self) -> u64 {
         self.play.tokens()
@@ -144,10 +151,11 @@ async fn serve(stream: TcpStream, play: Arc<Play>) {
 async fn respond(
     request: Request<Incoming>,
     play: &Play,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+) -> Result<Response<AnswerBody>, Infallible> {
     let answer = match (request.method(), request.uri().path()) {
         (&Method::GET, "/v1/models") => play.models(),
-        (&Method::POST, "/v1/chat/completions") => chat(request, play).await,
+        (&Method::POST, "/v1/chat/completions") => ask(Wire::OpenAi, request, play).await,
+        (&Method::POST, "/v1/messages") => ask(Wire::Anthropic, request, play).await,
         (method, path) => {
             let breach = format!("{method} {path} is no endpoint of this server");
             Answer { status: 404, ..play.violation(&breach) }
@@ -156,21 +164,30 @@ async fn respond(
     Ok(response(answer))
 }
 
-async fn chat(request: Request<Incoming>, play: &Play) -> Answer {
-    let authorized = request.headers().contains_key(AUTHORIZATION);
+async fn ask(wire: Wire, request: Request<Incoming>, play: &Play) -> Answer {
+    let header = |name| request.headers().get(name);
+    let authorized = match wire {
+        Wire::OpenAi => header("authorization").is_some(),
+        Wire::Anthropic => header("x-api-key").is_some(),
+    };
+    if wire == Wire::Anthropic && header("anthropic-version").is_none() {
+        return play.violation("the header `anthropic-version` is missing");
+    }
     match Limited::new(request.into_body(), LONGEST_BODY).collect().await {
-        Ok(body) => play.answer(&body.to_bytes(), authorized).await,
+        Ok(body) => play.answer(wire, &body.to_bytes(), authorized).await,
         Err(error) => play.violation(&format!("the body could not be read: {error}")),
     }
 }
 
-fn response(answer: Answer) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(answer.body)));
+fn response(answer: Answer) -> Response<AnswerBody> {
+    let (status, content_type, retry_after) =
+        (answer.status, answer.content_type, answer.retry_after);
+    let mut response = Response::new(AnswerBody::new(answer));
     *response.status_mut() =
-        StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if let Some(seconds) = answer.retry_after {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if let Some(seconds) = retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     response

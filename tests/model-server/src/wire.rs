@@ -1,4 +1,5 @@
-//! What a chat-completions request says, and whether it is well formed in the
+//! What of a request matters, on both wires; and what a chat-completions
+//! request says, and whether it is well formed in the
 //! way that the strictest servers demand. Knows nothing of scripts.
 //!
 //! The rules are those of OpenAI's API reference ("Create chat completion")
@@ -11,9 +12,21 @@ use serde_json::Value;
 
 use crate::Role;
 
+/// Which of the two ways of asking a request takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wire {
+    /// Chat completions.
+    OpenAi,
+    /// Messages; read in `messages`.
+    Anthropic,
+}
+
 /// What of a request matters to a script.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Request {
+    pub(crate) wire: Wire,
+    pub(crate) stream: bool,
+    pub(crate) include_usage: bool,
     pub(crate) model: String,
     pub(crate) role: Option<Role>,
     pub(crate) first_user_message: String,
@@ -36,7 +49,15 @@ pub(crate) fn read(body: &[u8]) -> Result<Request, String> {
     let content = |message: Option<&Value>| {
         message.and_then(|message| text(message, "content")).unwrap_or_default().to_owned()
     };
+    let usage = body.pointer("/stream_options/include_usage");
+    let stream = body.get("stream") == Some(&Value::Bool(true));
+    if body.get("stream_options").is_some() && !stream {
+        return Err("`stream_options` without `stream`".to_owned());
+    }
     Ok(Request {
+        wire: Wire::OpenAi,
+        stream,
+        include_usage: usage == Some(&Value::Bool(true)),
         model: model.to_owned(),
         role: Role::of_tools(&tools),
         first_user_message: content(with_role("user").next()),
@@ -46,11 +67,11 @@ pub(crate) fn read(body: &[u8]) -> Result<Request, String> {
     })
 }
 
-fn text<'a>(object: &'a Value, field: &str) -> Option<&'a str> {
+pub(crate) fn text<'a>(object: &'a Value, field: &str) -> Option<&'a str> {
     object.get(field).and_then(Value::as_str)
 }
 
-fn role_of(message: &Value) -> &str {
+pub(crate) fn role_of(message: &Value) -> &str {
     text(message, "role").unwrap_or_default()
 }
 
@@ -80,7 +101,7 @@ fn tool_names(body: &Value) -> Result<Vec<String>, String> {
     Ok(names)
 }
 
-fn check_tool_name(name: &str) -> Result<(), String> {
+pub(crate) fn check_tool_name(name: &str) -> Result<(), String> {
     let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
     if plain && (1..=64).contains(&name.len()) {
         Ok(())

@@ -4,8 +4,8 @@
 
 mod answer;
 mod request;
+mod stream;
 
-pub(super) use answer::{Answer, excerpt, read_answer, read_complaint, read_first_model};
-pub(super) use request::{
-    Fragment, LONGEST_TOOL_NAME, Request, assistant_message, text_message, tool_message, tools,
-};
+pub(super) use answer::{Listed, read_answer, read_models};
+pub(super) use request::{assistant_message, opening, text_message, tool_message};
+pub(super) use stream::Assembly;

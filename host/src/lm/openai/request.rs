@@ -2,33 +2,33 @@
 //! strictest servers accept them.
 
 use serde::Serialize;
-use serde_json::Value;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 
-use super::Answer;
-use crate::types::{ToolCall, ToolSpec};
+use crate::lm::answer::{Answer, past_arguments, past_name};
+use crate::lm::wire::{Opening, json, parameters};
+use crate::types::{CallError, ToolCall, ToolSpec};
 
-/// A message or the list of tools, serialised once and never again.
-pub(in crate::lm) type Fragment = Box<RawValue>;
-
-/// The longest name of a tool that servers accept, in bytes.
-pub(in crate::lm) const LONGEST_TOOL_NAME: usize = 64;
-
-/// Everything in a request.
+/// Everything in a request but the messages.
 #[derive(Serialize)]
-pub(in crate::lm) struct Request<'a, Message> {
-    pub(in crate::lm) model: &'a str,
-    pub(in crate::lm) messages: &'a [Message],
+struct Head<'a> {
+    model: &'a str,
+    stream: bool,
+    stream_options: StreamOptions,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tools: Vec<Tool<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::lm) tools: Option<&'a RawValue>,
+    temperature: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::lm) temperature: Option<f32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::lm) max_tokens: Option<u32>,
+    max_tokens: Option<u32>,
     /// What OpenAI's own models want instead of `max_tokens`, which other
     /// servers don't all know.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::lm) max_completion_tokens: Option<u32>,
+    max_completion_tokens: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct StreamOptions {
+    include_usage: bool,
 }
 
 #[derive(Default, Serialize)]
@@ -38,12 +38,12 @@ struct Message<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_call_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    tool_calls: Vec<Call>,
+    tool_calls: Vec<Call<'a>>,
 }
 
 #[derive(Serialize)]
-struct Call {
-    id: String,
+struct Call<'a> {
+    id: &'a str,
     r#type: &'static str,
     function: Function,
 }
@@ -68,72 +68,53 @@ struct Offer<'a> {
     parameters: &'a RawValue,
 }
 
+/// The request up to where the messages after the system's go on.
+/// `is_openai`: whether it is for OpenAI's own server.
+pub(in crate::lm) fn opening(opening: &Opening<'_>, is_openai: bool) -> Result<Vec<u8>, CallError> {
+    let tools = opening.tools.iter().map(tool).collect::<Result<_, _>>()?;
+    let mut head = json(&Head {
+        model: opening.model,
+        stream: true,
+        stream_options: StreamOptions { include_usage: true },
+        tools,
+        temperature: opening.temperature,
+        max_tokens: opening.max_output_tokens.filter(|_| !is_openai),
+        max_completion_tokens: opening.max_output_tokens.filter(|_| is_openai),
+    })?;
+    // The object stays open, for the messages grow behind it.
+    head.pop();
+    head.extend_from_slice(b",\"messages\":[");
+    head.extend(text_message("system", opening.system)?);
+    Ok(head)
+}
+
 /// A message with a text: the system's or the user's.
-pub(in crate::lm) fn text_message(role: &str, text: &str) -> serde_json::Result<Fragment> {
-    to_raw_value(&Message { role, content: Some(text), ..Message::default() })
+pub(in crate::lm) fn text_message(role: &str, text: &str) -> Result<Vec<u8>, CallError> {
+    json(&Message { role, content: Some(text), ..Message::default() })
 }
 
 /// The result of one call.
-pub(in crate::lm) fn tool_message(call: &str, output: &str) -> serde_json::Result<Fragment> {
+pub(in crate::lm) fn tool_message(call: &str, output: &str) -> Result<Vec<u8>, CallError> {
     let message = Message { role: "tool", content: Some(output), ..Message::default() };
-    to_raw_value(&Message { tool_call_id: Some(call), ..message })
+    json(&Message { tool_call_id: Some(call), ..message })
 }
 
 /// What the model said, as it is told to it again.
-pub(in crate::lm) fn assistant_message(answer: &Answer) -> serde_json::Result<Fragment> {
+pub(in crate::lm) fn assistant_message(answer: &Answer) -> Result<Vec<u8>, CallError> {
     let content = (!answer.text.is_empty() || answer.calls.is_empty()).then_some(&*answer.text);
     let tool_calls = answer.calls.iter().map(past_call).collect();
-    to_raw_value(&Message { role: "assistant", content, tool_calls, ..Message::default() })
+    json(&Message { role: "assistant", content, tool_calls, ..Message::default() })
 }
 
-/// A call as servers accept it in the past of a conversation: OpenAI refuses
-/// names with other letters, and chat templates read the arguments as an
-/// object. What the model wrote stays readable, so that it sees its mistake.
-fn past_call(call: &ToolCall) -> Call {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-';
-    let name: String =
-        call.name.chars().map(|letter| if plain(letter) { letter } else { '_' }).collect();
-    let name = match name.get(..LONGEST_TOOL_NAME.min(name.len())) {
-        Some(name) if !name.is_empty() => name.to_owned(),
-        _ => "unnamed".to_owned(),
-    };
-    let arguments = match serde_json::from_str(&call.arguments) {
-        Ok(Value::Object(_)) => call.arguments.clone(),
-        _ => serde_json::json!({ "malformed": call.arguments }).to_string(),
-    };
-    Call { id: call.id.clone(), r#type: "function", function: Function { name, arguments } }
+fn past_call(call: &ToolCall) -> Call<'_> {
+    // Chat templates of local models read the arguments as an object.
+    let arguments = past_arguments(&call.arguments).get().to_owned();
+    let function = Function { name: past_name(&call.name), arguments };
+    Call { id: &call.id, r#type: "function", function }
 }
 
-/// The list of tools; none where there are none, since servers refuse an empty
-/// list. Fails where parameters are no JSON.
-pub(in crate::lm) fn tools(specs: &[ToolSpec]) -> serde_json::Result<Option<Fragment>> {
-    if specs.is_empty() {
-        return Ok(None);
-    }
-    let tools: Vec<Tool<'_>> = specs
-        .iter()
-        .map(|spec| {
-            let parameters = serde_json::from_str(&spec.parameters)?;
-            let function = Offer { name: &spec.name, description: &spec.description, parameters };
-            Ok(Tool { r#type: "function", function })
-        })
-        .collect::<serde_json::Result<_>>()?;
-    to_raw_value(&tools).map(Some)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn malformed_calls_are_told_again_in_good_form() {
-        let call = |name: &str, arguments: &str| {
-            past_call(&ToolCall { id: "a".into(), name: name.into(), arguments: arguments.into() })
-        };
-        assert_eq!(call("edit file", "{\"x\": 1}").function.name, "edit_file");
-        assert_eq!(call("", "{\"x\": 1}").function.name, "unnamed");
-        assert_eq!(call("ä".repeat(99).as_str(), "").function.name, "_".repeat(64));
-        assert_eq!(call("a", "{\"x\": 1}").function.arguments, "{\"x\": 1}");
-        assert_eq!(call("a", "{\"x\":").function.arguments, r#"{"malformed":"{\"x\":"}"#);
-    }
+fn tool(spec: &ToolSpec) -> Result<Tool<'_>, CallError> {
+    let parameters = parameters(spec)?;
+    let function = Offer { name: &spec.name, description: &spec.description, parameters };
+    Ok(Tool { r#type: "function", function })
 }

@@ -1,16 +1,17 @@
 //! Conversations over real HTTP: against the scripted server, which checks
 //! every request, and against one that answers what servers should not.
 
+mod both_wires;
+mod pacing;
 mod raw_server;
 
-use std::io::Write;
 use std::net::TcpListener;
 use std::time::Duration;
 
 use model_server::{ModelServer, Rule, Script, call, calls, status, text};
 use serde_json::{Value, json};
 
-use raw_server::{ok, read_request, serve_raw};
+use raw_server::{ok, serve_raw};
 
 use super::retry::BackOff;
 use super::*;
@@ -20,7 +21,11 @@ use crate::types::{CallError, ToolResult, ToolSpec};
 const GOOD: &str = r#"{"choices":[{"message":{"content":"Hi."},"finish_reason":"stop"}]}"#;
 
 fn settings(base: &str) -> ModelSettings {
-    let choice = ModelChoice::parse("vllm:scripted").unwrap();
+    settings_of("vllm:scripted", base)
+}
+
+fn settings_of(choice: &str, base: &str) -> ModelSettings {
+    let choice = ModelChoice::parse(choice).unwrap();
     ModelSettings { api_base: Some(base.to_owned()), ..ModelSettings::new(choice) }
 }
 
@@ -120,10 +125,12 @@ async fn who_gives_up_says_where_how_often_and_why_and_can_ask_again() {
 #[tokio::test]
 async fn what_a_person_has_to_mend_breaks_the_model() {
     let quota = r#"{"error":{"message":"no credit","code":"insufficient_quota"}}"#;
+    let parser = r#"{"message":"\"auto\" needs --enable-auto-tool-choice","code":400}"#;
     for (code, body, part) in [
         (401, r#"{"error":"wrong key sk-0123456789"}"#, "set VLLM_API_KEY"),
-        (404, r#"{"error":"no such model"}"#, "`scripted`"),
+        (404, r#"{"error":"no such model"}"#, "it offers `scripted`"),
         (429, quota, "add credit"),
+        (400, parser, "--tool-call-parser"),
     ] {
         let server = serve(Rule::new(None, &[]).turn(status(code, body)));
         let api_key = Secret::new("sk-0123456789");
@@ -177,10 +184,14 @@ async fn a_silent_server_is_not_waited_for_without_end() {
     // Connections are accepted by the system and never read.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
-    let request_timeout = Duration::from_millis(20);
-    let (_, mut conversation) = started(ModelSettings { request_timeout, ..settings(&base) }).await;
+    let first_token = Duration::from_millis(20);
+    let limits = TimeLimits { first_token, ..TimeLimits::of(Provider::Vllm) };
+    let (_, mut conversation) = started(ModelSettings { limits, ..settings(&base) }).await;
     let sentence = unavailable(conversation.reply().await);
-    assert!(sentence.contains("3 times") && sentence.contains("in time"), "{sentence}");
+    assert!(
+        sentence.contains("3 times") && sentence.contains("--first-token-timeout"),
+        "{sentence}"
+    );
 }
 
 #[tokio::test]
@@ -203,26 +214,6 @@ async fn answers_that_are_none_are_tried_again() {
     let (_, mut conversation) = started(settings(&base)).await;
     let sentence = unavailable(conversation.reply().await);
     assert!(sentence.contains("<html>Welcome</html>"), "{sentence}");
-    served.join().unwrap();
-}
-
-#[tokio::test]
-async fn an_answer_is_read_up_to_its_bound() {
-    let long = ok(&"x".repeat(16 * 1024 * 1024 + 1));
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
-    let served = std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        read_request(&mut stream);
-        // The client may hang up before the end, as it should.
-        drop(stream.write_all(long.as_bytes()));
-    });
-    let back_off = BackOff { retries: 0, ..BackOff::new(0) };
-    let model = Model::connect_with(settings(&base), back_off).await.unwrap();
-    let mut conversation = model.open(String::new(), Vec::new(), None).unwrap();
-    conversation.say("Task: X".to_owned()).unwrap();
-    let sentence = unavailable(conversation.reply().await);
-    assert!(sentence.contains("16 MiB"), "{sentence}");
     served.join().unwrap();
 }
 
@@ -353,8 +344,14 @@ async fn openai_needs_a_key_and_another_server_of_its_wire_does_not() {
         { "role": "system", "content": "Be brief." },
         { "role": "user", "content": "Hi" },
     ]);
-    let expected =
-        json!({ "model": "gpt-5", "messages": messages, "temperature": 0.5, "max_tokens": 64 });
+    let expected = json!({
+        "model": "gpt-5",
+        "messages": messages,
+        "temperature": 0.5,
+        "max_tokens": 64,
+        "stream": true,
+        "stream_options": { "include_usage": true },
+    });
     assert_eq!(request, expected);
 }
 
