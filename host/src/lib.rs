@@ -6,7 +6,7 @@
 //! - [`config`]: what a run is asked to do; [`run`]: a whole run, put together.
 //! - [`cycle`]: the hierarchy: plan, sub-plan, work, judge, start fresh.
 //! - [`crew`]: the roles as they really are, behind what `cycle` asks for;
-//!   [`agent`]: one agent at work, its rights and its landing desk.
+//!   [`agent`]: one agent at work, its rights, its model and how its work lands.
 //! - [`queue`]: the task store; [`events`]: what happened, as one stream.
 //! - [`lm`]: conversations with models; [`repo`]: checkouts and landing;
 //!   [`tools`]: the host's own tools; [`plugin`]: components.
