@@ -1,7 +1,7 @@
 //! Runs with a budget: it is never passed, its end is in order, and a run that
 //! has used it up goes on with a higher one.
 
-use model_server::{ModelServer, Rule, Script, finish_task};
+use model_server::{Fault, ModelServer, Rule, Script, finish_task};
 
 use crate::program::{Ended, bare, code_agent, default_plugins, model, run};
 use crate::project::Project;
@@ -53,7 +53,7 @@ fn a_run_stops_at_its_tokens_and_goes_on_with_more() {
     let project = Project::new(&[("a.txt", "a\n")]);
     configure(&project, "");
     let server = ModelServer::start(script()).unwrap();
-    let mut limit = 9_000;
+    let mut limit = 14_000;
     let mut command = code_agent(&project);
     // One after the other, so that each step gets somewhere.
     command.args(["--goal", "Write", "--max-workers", "1", "--max-tokens", &limit.to_string()]);
@@ -67,7 +67,7 @@ fn a_run_stops_at_its_tokens_and_goes_on_with_more() {
 
     let (mut stops, mut stops_with_work) = (0, 0);
     loop {
-        limit += 9_000;
+        limit += 7_000;
         let ended = resume(&project, &server, &["--max-tokens", &limit.to_string()]);
         assert!(server.tokens() <= limit, "{} of {limit} tokens", server.tokens());
         assert!(spent(&project) >= server.tokens(), "what earlier hosts spent counts");
@@ -105,17 +105,34 @@ fn many_workers_at_once_never_pass_the_limit() {
 }
 
 #[test]
+fn tries_that_broke_off_are_paid_for() {
+    let project = Project::new(&[("a.txt", "a\n")]);
+    configure(&project, "");
+    let mut script = script();
+    // The server has read the request, and the stream ends in the middle.
+    let turn = script.rules[0].turns.remove(0).fault(Fault::Reset(4), Some(2));
+    script.rules[0].turns.push(turn);
+    let server = ModelServer::start(script).unwrap();
+    let mut command = code_agent(&project);
+    command.args(["--goal", "Write", "--max-tokens", "1000000"]);
+    run(command.args(model(&server))).expect_code(0);
+    let rows: u32 = project.query("SELECT count(*) FROM usage WHERE role = 'main-planner'");
+    assert_eq!(rows, 3, "two tries without an answer, and the one with it");
+    assert!(spent(&project) >= server.tokens(), "{} tokens", spent(&project));
+}
+
+#[test]
 fn costs_are_kept_and_shown() {
     let project = Project::new(&[("a.txt", "a\n")]);
     configure(&project, "[prices.scripted]\ninput = 1000\noutput = 1000\n");
     let server = ModelServer::start(script()).unwrap();
     let mut command = code_agent(&project);
-    command.args(["--goal", "Write", "--max-cost", "8.5"]).args(model(&server));
+    command.args(["--goal", "Write", "--max-cost", "14"]).args(model(&server));
     let ended = run(&mut command).expect_code(4);
     assert!(ended.stderr.contains("--max-cost"), "{}", ended.stderr);
     let cost: f64 = project.query("SELECT sum(cost_usd) FROM usage");
-    assert!(cost > 0.0 && cost <= 8.5, "${cost}");
-    assert!(server.tokens() <= 8_500, "{} tokens", server.tokens());
+    assert!(cost > 0.0 && cost <= 14.0, "${cost}");
+    assert!(server.tokens() <= 14_000, "{} tokens", server.tokens());
 
     let ended = resume(&project, &server, &["--max-cost", "1000"]).expect_code(0);
     let cost: f64 = project.query("SELECT sum(cost_usd) FROM usage");

@@ -24,6 +24,7 @@ mod models;
 mod program;
 mod project;
 mod refusals;
+mod replay;
 mod scripts;
 mod status;
 mod watched;

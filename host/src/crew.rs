@@ -13,6 +13,7 @@ use crate::plugin::{CallFailure, Plugins};
 use crate::queue::{Claim, RunStore, Store};
 use crate::repo::path::CheckoutPath;
 use crate::repo::{BranchOutcome, Checkouts, Lander, Repository};
+use crate::transcript::{About, CallTranscript, Journal};
 use crate::types::{
     Brief, CycleReport, Domain, DomainPlan, ProjectPlan, Report, Role, Usage, Verdict,
 };
@@ -43,6 +44,8 @@ pub struct HostCrew {
     pub lander: Arc<Lander>,
     /// The run's store, for what calls cost.
     pub store: RunStore,
+    /// Where what agents say is written down.
+    pub journal: Journal,
     /// Time and ids.
     pub clock: Clock,
     /// What the user asked for.
@@ -86,6 +89,7 @@ impl HostCrew {
         name: &str,
         role: Role,
         slot: Arc<Slot>,
+        transcript: Arc<CallTranscript>,
         landing: Option<ClaimLanding>,
         account: Account,
     ) -> Result<Arc<Agent>, Setback> {
@@ -96,6 +100,7 @@ impl HostCrew {
             root: self.repository.root().clone(),
             model: self.models.of(role).map_err(Setback::Stop)?.clone(),
             account,
+            transcript,
             landing,
             setback: OnceLock::new(),
             usage: Mutex::default(),
@@ -104,7 +109,37 @@ impl HostCrew {
 
     async fn planner(&self, name: &str, role: Role, cycle: u32) -> Result<Arc<Agent>, Setback> {
         let slot = self.slot(PLANNERS_SLOT).await.map_err(Setback::Stop)?;
-        self.agent(name, role, slot, None, self.account(cycle, Some(name)))
+        let transcript = self.journal.call(About {
+            agent: name.to_owned(),
+            role,
+            subject: Some(name.to_owned()),
+            cycle,
+            attempt: 0,
+            base: None,
+        });
+        let account = self.account(cycle, Some(name));
+        self.agent(name, role, slot, Arc::new(transcript), None, account)
+    }
+
+    /// Begins a worker's call. In a replay its checkout stands on what it stood
+    /// on before, whatever has landed since.
+    async fn begin_work(&self, claim: &Claim, cycle: u32) -> Result<(CallTranscript, String)> {
+        let tip = self.head().await?;
+        let mut about = About {
+            agent: claim.slot.clone(),
+            role: Role::Worker,
+            subject: Some(claim.task.id.clone()),
+            cycle,
+            attempt: claim.task.attempt,
+            base: None,
+        };
+        let recorded = match self.journal.replay() {
+            Some(replay) => replay.base(&about).await,
+            None => None,
+        };
+        let base = recorded.unwrap_or(tip);
+        about.base = Some(base.clone());
+        Ok((self.journal.call(about), base))
     }
 
     fn account(&self, cycle: u32, subject: Option<&str>) -> Account {
@@ -112,11 +147,12 @@ impl HostCrew {
         Account { ledger, store, cycle, subject: subject.map(str::to_owned) }
     }
 
-    fn landing(&self, claim: &Claim) -> ClaimLanding {
+    fn landing(&self, claim: &Claim, transcript: &Arc<CallTranscript>) -> ClaimLanding {
         ClaimLanding {
             lander: self.lander.clone(),
             claim: claim.clone(),
             clock: self.clock.clone(),
+            transcript: transcript.clone(),
         }
     }
 
@@ -134,17 +170,23 @@ impl HostCrew {
             let written = self.store.model_used(cycle, agent.role(), subject, usage).await;
             written.map_err(Setback::Stop)?;
         }
-        let failure = match (answer, agent.ended_by(), agent.model().broken()) {
-            (_, Some(setback), _) => return Err(setback.clone()),
-            (Ok(answer), None, _) => return Ok(answer),
-            (Err(_), None, Some(error)) => return Err(Setback::Stop(error)),
-            (Err(failure), None, None) => failure,
+        let answer = match (answer, agent.ended_by(), agent.model().broken()) {
+            (_, Some(setback), _) => Err(setback.clone()),
+            (Ok(answer), None, _) => Ok(answer),
+            (Err(_), None, Some(error)) => Err(Setback::Stop(error)),
+            // No attempt is to be blamed for a budget that is used up.
+            (Err(failure), None, None) => Err(match self.ledger.used_up() {
+                Some(sentence) => Setback::Stop(Error::failed(sentence)),
+                None => Setback::Attempt(failure.to_string()),
+            }),
         };
-        // No attempt is to be blamed for a budget that is used up.
-        Err(match self.ledger.used_up() {
-            Some(sentence) => Setback::Stop(Error::failed(sentence)),
-            None => Setback::Attempt(failure.to_string()),
-        })
+        // A call that the run's end has cut off did not end by itself.
+        match &answer {
+            Ok(_) => agent.transcript.ended(None),
+            Err(Setback::Attempt(why)) => agent.transcript.ended(Some(why)),
+            Err(Setback::Stop(_)) => {}
+        }
+        answer
     }
 
     /// The repository's instructions to agents: the nearest to the root path.
@@ -221,16 +263,18 @@ impl Crew for HostCrew {
 
     async fn work(&self, claim: &Claim, brief: Brief) -> Result<Report, Setback> {
         let cycle = brief.cycle;
-        let tip = self.head().await.map_err(Setback::Stop)?;
-        let slot = self.slot_at(&claim.slot, &tip).await.map_err(Setback::Stop)?;
-        let landing = self.landing(claim);
+        let (transcript, base) = self.begin_work(claim, cycle).await.map_err(Setback::Stop)?;
+        let transcript = Arc::new(transcript);
+        let slot = self.slot_at(&claim.slot, &base).await.map_err(Setback::Stop)?;
+        let landing = Some(self.landing(claim, &transcript));
         let account = self.account(cycle, Some(&claim.task.id));
-        let agent = self.agent(&claim.slot, Role::Worker, slot.clone(), Some(landing), account)?;
+        let (name, role) = (&claim.slot, Role::Worker);
+        let agent = self.agent(name, role, slot.clone(), transcript.clone(), landing, account)?;
         let report = self.plugins.work(agent.clone(), brief, claim.task.clone()).await;
         let report = self.ended(&agent, cycle, Some(&claim.task.id), report).await?;
         if report.success {
             let message = commit_message(&claim.task.draft.title, &report);
-            self.landing(claim).land(&slot.checkout, &message, Some(&report)).await?;
+            self.landing(claim, &transcript).land(&slot.checkout, &message, Some(&report)).await?;
         }
         Ok(report)
     }
@@ -238,7 +282,16 @@ impl Crew for HostCrew {
     async fn review(&self, brief: Brief, report: CycleReport) -> Result<Verdict, Setback> {
         let cycle = brief.cycle;
         let slot = self.slot_at(JUDGE_SLOT, &report.head).await.map_err(Setback::Stop)?;
-        let agent = self.agent("judge", Role::Judge, slot, None, self.account(cycle, None))?;
+        let transcript = Arc::new(self.journal.call(About {
+            agent: JUDGE_SLOT.to_owned(),
+            role: Role::Judge,
+            subject: None,
+            cycle,
+            attempt: 0,
+            base: None,
+        }));
+        let account = self.account(cycle, None);
+        let agent = self.agent(JUDGE_SLOT, Role::Judge, slot, transcript, None, account)?;
         let verdict = self.plugins.review(agent.clone(), brief, report).await;
         self.ended(&agent, cycle, None, verdict).await
     }

@@ -10,6 +10,7 @@
 //! - [`queue`]: the task store; [`events`]: what happened, as one stream.
 //! - [`lm`]: conversations with models; [`repo`]: checkouts and landing;
 //!   [`tools`]: the host's own tools; [`plugin`]: components.
+//! - [`transcript`]: what was said and decided, written down and played back.
 //! - [`cli`]: the command line.
 //!
 //! # Invariants
@@ -67,6 +68,7 @@ pub mod queue;
 pub mod repo;
 pub mod run;
 pub mod tools;
+pub mod transcript;
 pub mod types;
 
 pub use config::Options;

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 
-use crate::agent::RoleModels;
+use crate::agent::{RoleModels, RunLog};
 use crate::clock::Clock;
 use crate::config::Options;
 use crate::crew::{HostCrew, blocking, bring_in};
@@ -22,6 +22,7 @@ use crate::plugin::Plugins;
 use crate::queue::{Database, NewRun, RunStore, Store};
 use crate::repo::lock::HostLock;
 use crate::repo::{BranchOutcome, Checkouts, Lander, Repository};
+use crate::transcript::{self, Entry, Host, Journal, Recorder, Replay};
 use crate::{Error, OWN_FOLDER, Result, crash};
 use spending::Spending;
 
@@ -33,6 +34,7 @@ pub struct Run {
     options: Options,
     clock: Clock,
     store: RunStore,
+    journal: Journal,
     repository: Repository,
     checkouts: Checkouts,
     models: RoleModels,
@@ -57,12 +59,16 @@ impl Run {
     /// Checks everything that can be wrong with what was asked for, and only
     /// then makes the run's ref and its row.
     pub async fn prepare(options: Options, clock: Clock) -> Result<Self> {
+        let (options, replay) = replaying(options)?;
         options.check()?;
-        let id = clock.id();
+        let id = replay.as_ref().map_or_else(|| clock.id(), |replay| replay.host().run.clone());
         let repository =
             Repository::open(&options.root_path, &options.branch, options.auto_commit)?;
         let lock = repository.take(&id)?;
-        let (plugins, models) = load(&options).await?;
+        if let Some(replay) = &replay {
+            repository.check_beginning(&id, &replay.host().base)?;
+        }
+        let (plugins, models) = load(&options, replay.as_ref()).await?;
         let path = database_path(&options);
         refuse_foreign_folder(&options, &repository)?;
         let checkouts = Checkouts::new(repository.clone(), &id, &options.cache_folder()?)?;
@@ -78,19 +84,34 @@ impl Run {
             max_cycles: options.max_cycles,
             max_workers: options.max_workers,
         };
+        let base = row.base.clone();
         let store = database.start_run(&id, row, clock.clone()).await?;
+        let journal = journal(&options, &store, base, replay, &clock).await?;
+        let store = store.with_journal(journal.clone());
         let spending = Spending::read(&store, &options, &models).await?;
-        Ok(Self { options, clock, store, repository, checkouts, models, spending, plugins, lock })
+        Ok(Self {
+            options,
+            clock,
+            store,
+            journal,
+            repository,
+            checkouts,
+            models,
+            spending,
+            plugins,
+            lock,
+        })
     }
 
     /// Goes on with a run that was started before: puts right what its host
     /// left half done, and brings the rows in line with what landed.
     pub async fn resume(id: &str, options: Options, clock: Clock) -> Result<Self> {
         options.check()?;
+        refuse_replay(&options)?;
         let repository =
             Repository::find(&options.root_path, &options.branch, options.auto_commit)?;
         let lock = repository.take(id)?;
-        let (plugins, models) = load(&options).await?;
+        let (plugins, models) = load(&options, None).await?;
         repository.recover(id)?;
         repository.check()?;
         let checkouts = Checkouts::new(repository.clone(), id, &options.cache_folder()?)?;
@@ -98,8 +119,21 @@ impl Run {
         settle(&store, &repository).await?;
         let spending = Spending::read(&store, &options, &models).await?;
         let tip = repository.tip(id)?;
-        store.resumed(tip, options.max_cycles, options.max_workers).await?;
-        Ok(Self { options, clock, store, repository, checkouts, models, spending, plugins, lock })
+        store.resumed(tip.clone(), options.max_cycles, options.max_workers).await?;
+        let journal = journal(&options, &store, tip, None, &clock).await?;
+        let store = store.with_journal(journal.clone());
+        Ok(Self {
+            options,
+            clock,
+            store,
+            journal,
+            repository,
+            checkouts,
+            models,
+            spending,
+            plugins,
+            lock,
+        })
     }
 
     /// The run's store, for whoever wants to follow it.
@@ -112,9 +146,20 @@ impl Run {
     /// be written down.
     pub async fn go(self, stop: Stop) -> Result<RunResult> {
         self.warn_of_untracked_files().await?;
-        let Self { options, clock, store, repository, checkouts, models, spending, plugins, lock } =
-            self;
-        let lander = Arc::new(Lander::start(&repository, store.run(), store.clone())?);
+        let Self {
+            options,
+            clock,
+            store,
+            journal,
+            repository,
+            checkouts,
+            models,
+            spending,
+            plugins,
+            lock,
+        } = self;
+        let log = RunLog { store: store.clone(), journal: journal.clone() };
+        let lander = Arc::new(Lander::start(&repository, store.run(), log)?);
         let crew = Arc::new(HostCrew {
             plugins,
             models,
@@ -123,6 +168,7 @@ impl Run {
             checkouts: Arc::new(checkouts),
             lander: lander.clone(),
             store: store.clone(),
+            journal,
             clock,
             goal: options.goal.clone(),
             slots: Mutex::new(HashMap::new()),
@@ -161,10 +207,55 @@ impl Run {
     }
 }
 
-async fn load(options: &Options) -> Result<(Plugins, RoleModels)> {
+/// Where a run is played back, what it was comes from the recording.
+fn replaying(mut options: Options) -> Result<(Options, Option<Arc<Replay>>)> {
+    let Some(path) = &options.replay else { return Ok((options, None)) };
+    let replay = Arc::new(Replay::open(path)?);
+    let host = replay.host();
+    options.goal.clone_from(&host.goal);
+    options.max_cycles = host.max_cycles;
+    options.max_workers = host.max_workers;
+    Ok((options, Some(replay)))
+}
+
+fn refuse_replay(options: &Options) -> Result<()> {
+    match &options.replay {
+        None => Ok(()),
+        Some(path) => Err(Error::usage(format!(
+            "a replay can't be gone on with; play {} back from its start, in a fresh clone",
+            path.display()
+        ))),
+    }
+}
+
+/// Opens the run's transcript; a replay has one as well.
+async fn journal(
+    options: &Options,
+    store: &RunStore,
+    base: String,
+    replay: Option<Arc<Replay>>,
+    clock: &Clock,
+) -> Result<Journal> {
+    let database = database_path(options);
+    let folder = database.parent().unwrap_or(Path::new(""));
+    let path = transcript::path(folder, store.run());
+    let landed = store.landed().await?;
+    let recorder = Recorder::open(path, clock.clone(), options.secrets(), landed)?;
+    let journal = Journal::new(recorder, replay);
+    journal.write(Entry::Host(Host {
+        run: store.run().to_owned(),
+        goal: options.goal.clone(),
+        base,
+        max_cycles: options.max_cycles,
+        max_workers: options.max_workers,
+    }));
+    Ok(journal)
+}
+
+async fn load(options: &Options, replay: Option<&Arc<Replay>>) -> Result<(Plugins, RoleModels)> {
     let compiled = options.cache_folder()?.join("compiled");
     let plugins = Plugins::load(&options.plugins_folder()?, &compiled)?;
-    Ok((plugins, RoleModels::connect(options).await?))
+    Ok((plugins, RoleModels::connect(options, replay).await?))
 }
 
 /// Waits for what is landing, then brings rows, branch and working tree in

@@ -233,7 +233,7 @@ pub struct Usage {
 }
 
 /// A tool as a model sees it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ToolSpec {
     /// Letters, digits, '_' and '-'; at most 64.
     pub name: String,
@@ -245,8 +245,39 @@ pub struct ToolSpec {
     pub writes: bool,
 }
 
+/// What a model said in one turn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reply {
+    /// The text beside the calls; empty where there is none.
+    pub text: String,
+    /// The tools that it wants to use; their ids are unique within the reply.
+    pub calls: Vec<ToolCall>,
+    /// Why it stopped.
+    pub stop: Stop,
+    /// The tokens of this turn: the server's figures, or an estimate from the
+    /// length of the texts where the server gives none.
+    pub usage: Usage,
+    /// How full the context window is now, from 0 to 1; none where its size is
+    /// not known.
+    pub context_used: Option<f32>,
+}
+
+/// Why a model stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stop {
+    /// It had said everything.
+    End,
+    /// It waits for the results of its calls.
+    ToolCalls,
+    /// It ran into the limit of output tokens; the last call may be cut.
+    Length,
+    /// It, or its server's filter, will not answer that.
+    Refusal,
+}
+
 /// A model's wish to use a tool.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ToolCall {
     /// Unique within its reply.
     pub id: String,
@@ -257,7 +288,7 @@ pub struct ToolCall {
 }
 
 /// What a tool said.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ToolResult {
     /// The call's id.
     pub id: String,
@@ -269,7 +300,8 @@ pub struct ToolResult {
 
 /// Why a call from a component or a model failed, sorted by what the caller
 /// can do about it: the `error` of `wit/types.wit`.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum CallError {
     /// The grant is missing. Asking again does not help.
     #[error("denied: {0}")]

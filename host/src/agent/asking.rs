@@ -5,15 +5,13 @@
 use std::sync::Arc;
 
 use super::{Agent, RoleModel};
-use crate::Setback;
-use crate::lm::budget::{Amount, DEFAULT_OUTPUT_TOKENS, Ledger};
+use crate::lm::budget::{Amount, DEFAULT_OUTPUT_TOKENS, Ledger, Payer, Reservation};
 use crate::lm::prices::Cost;
 use crate::lm::{Conversation, Reply};
 use crate::queue::{RunStore, Spending};
 use crate::types::{CallError, ToolSpec, Usage};
+use crate::{Error, Setback};
 
-/// A token is rarely shorter than three bytes; the usual rule of thumb is four.
-const BYTES_PER_TOKEN: usize = 3;
 /// A conversation's share of a known context that its answer may fill.
 const ANSWER_SHARE: u64 = 4;
 
@@ -44,7 +42,7 @@ impl Agent {
             (wanted, allowed) => wanted.or(allowed),
         };
         let bound = bound.or_else(|| self.account.ledger.is_limited().then(|| self.usual_bound()));
-        model.open(system, tools, bound)
+        model.open_in(self.transcript.open(), &system, &tools, bound)
     }
 
     /// A small model's server refuses a bound that its context has no room for.
@@ -56,29 +54,29 @@ impl Agent {
 
     /// Asks the model for its reply, if the budget allows it.
     pub async fn ask(&self, conversation: &mut Conversation) -> Result<Reply, CallError> {
-        let (bytes, bound) = conversation.next_request();
-        let input_tokens = u64::try_from(bytes.div_ceil(BYTES_PER_TOKEN)).unwrap_or(u64::MAX);
+        self.check_transcript()?;
+        let input_tokens = conversation.most_input_tokens();
+        let bound = conversation.max_output_tokens();
         let output_tokens = u64::from(bound.unwrap_or(DEFAULT_OUTPUT_TOKENS));
         let input = Usage { input_tokens, ..Usage::default() };
         let output = Usage { output_tokens, ..Usage::default() };
-        let ledger = &self.account.ledger;
-        let mut reservation = ledger.reserve(self.most(input), self.most(output)).await?;
-        reservation.sent();
-        match conversation.reply().await {
+        let mut tries = Tries { agent: self, input, output, reservation: None };
+        tries.reserve().await?;
+        match conversation.reply_paid_by(&mut tries).await {
             Ok(reply) => {
-                reservation.settle(self.amount(reply.usage));
-                self.spent(reply.usage).await?;
+                tries.settle(reply.usage).await?;
                 Ok(reply)
             }
             // It may have been read before the connection broke; who breaks
             // off here is charged for the input at least.
             Err(CallError::Unavailable(why)) if self.model.model.broken().is_none() => {
-                reservation.settle(self.amount(input));
-                self.spent(input).await?;
+                tries.settle(input).await?;
                 Err(CallError::Unavailable(why))
             }
             Err(error) => {
-                reservation.refused();
+                if let Some(reservation) = tries.reservation.take() {
+                    reservation.refused();
+                }
                 Err(error)
             }
         }
@@ -97,12 +95,21 @@ impl Agent {
             usage,
             cost_usd: cost.map(Cost::dollars),
         };
-        store.spent(spending).await.map_err(|error| {
-            let sentence = error.to_string();
-            // The first one counts; there is none after it.
-            let _ = self.setback.set(Setback::Stop(error));
-            CallError::Unavailable(sentence)
-        })
+        store.spent(spending).await.map_err(|error| self.stopped(error))
+    }
+
+    /// What is not written down is not said: a run whose transcript has a hole
+    /// could neither be read nor played back.
+    fn check_transcript(&self) -> Result<(), CallError> {
+        self.transcript.broken().map_or(Ok(()), |error| Err(self.stopped(error)))
+    }
+
+    /// Ends the run by this error.
+    fn stopped(&self, error: Error) -> CallError {
+        let sentence = error.to_string();
+        // The first one counts; there is none after it.
+        let _ = self.setback.set(Setback::Stop(error));
+        CallError::Unavailable(sentence)
     }
 
     fn amount(&self, usage: Usage) -> Amount {
@@ -113,6 +120,41 @@ impl Agent {
     fn most(&self, usage: Usage) -> Amount {
         let cost = self.model.price.map_or(Cost::ZERO, |price| price.most(usage));
         Amount { cost, ..self.amount(usage) }
+    }
+}
+
+/// One request's tries: each has room reserved before it is sent, and what it
+/// took is settled before the next.
+struct Tries<'a> {
+    agent: &'a Agent,
+    /// The most that goes in.
+    input: Usage,
+    /// The most that comes out.
+    output: Usage,
+    reservation: Option<Reservation>,
+}
+
+impl Tries<'_> {
+    async fn reserve(&mut self) -> Result<(), CallError> {
+        let (input, output) = (self.agent.most(self.input), self.agent.most(self.output));
+        let mut reservation = self.agent.account.ledger.reserve(input, output).await?;
+        reservation.sent();
+        self.reservation = Some(reservation);
+        Ok(())
+    }
+
+    /// Counts what a try took; nothing where it has been counted already.
+    async fn settle(&mut self, usage: Usage) -> Result<(), CallError> {
+        let Some(reservation) = self.reservation.take() else { return Ok(()) };
+        reservation.settle(self.agent.amount(usage));
+        self.agent.spent(usage).await
+    }
+}
+
+impl Payer for Tries<'_> {
+    async fn broke_off(&mut self) -> Result<(), CallError> {
+        self.settle(self.input).await?;
+        self.reserve().await
     }
 }
 

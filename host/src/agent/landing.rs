@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Clock;
 use crate::queue::{Claim, LandingRow, RunStore};
 use crate::repo::{Checkout, LandError, Landed, Lander, Landing, LandingLog, LandingRecord};
+use crate::transcript::{CallTranscript, Entry, Journal};
 use crate::types::Report;
 use crate::{Error, Setback};
 
@@ -20,6 +21,8 @@ pub struct ClaimLanding {
     pub claim: Claim,
     /// Names the landing and dates the commit.
     pub clock: Clock,
+    /// The call that it belongs to.
+    pub transcript: Arc<CallTranscript>,
 }
 
 /// What a landing carries, so that its row tells whose it is and whether it
@@ -54,16 +57,27 @@ impl ClaimLanding {
         if changes.changes.is_empty() {
             return Ok(None);
         }
+        let turn = self.transcript.landing().await.map_err(Setback::Stop)?;
+        let (landing_id, author_time) = match &turn {
+            Some(turn) => (turn.landing.clone(), turn.author_time),
+            None => (self.clock.id(), self.clock.milliseconds() / 1000),
+        };
+        self.transcript.lands(&landing_id, author_time);
         let landing = Landing {
-            landing_id: self.clock.id(),
+            landing_id,
             task_id: self.claim.task.id.clone(),
             base: checkout.base(),
             changes: changes.changes,
             message: message.to_owned(),
-            author_time: self.clock.milliseconds() / 1000,
+            author_time,
             memo: Some(self.memo(report)?),
         };
-        match self.lander.land(landing).await {
+        let outcome = self.lander.land(landing).await;
+        if let Some(turn) = turn {
+            let commit = outcome.as_ref().ok().map(|landed| landed.commit.as_str());
+            turn.ended(commit).map_err(Setback::Stop)?;
+        }
+        match outcome {
             Ok(landed) => Ok(Some(landed)),
             Err(LandError::Nothing) => Ok(None),
             Err(LandError::Late) => {
@@ -107,14 +121,30 @@ fn describe_conflict(files: &[String], commits: &[String]) -> String {
     )
 }
 
-/// Landings are written down in the run's store.
-impl LandingLog for RunStore {
+/// Landings are written down in the run's store, and their order in its
+/// transcript.
+pub struct RunLog {
+    /// The rows.
+    pub store: RunStore,
+    /// The order.
+    pub journal: Journal,
+}
+
+impl LandingLog for RunLog {
     fn record(&mut self, group: &[LandingRecord]) -> crate::Result<Vec<String>> {
-        self.record_landings(rows(group)?)
+        self.store.record_landings(rows(group)?)
     }
 
     fn confirm(&mut self, group: &[LandingRecord]) -> crate::Result<()> {
-        self.confirm_landings(rows(group)?)
+        self.store.confirm_landings(rows(group)?)
+    }
+
+    fn ended(&mut self, landing: &Landing, outcome: &Result<Landed, LandError>) {
+        self.journal.write(Entry::Landed {
+            landing: landing.landing_id.clone(),
+            commit: outcome.as_ref().ok().map(|landed| landed.commit.clone()),
+            late: matches!(outcome, Err(LandError::Late)),
+        });
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::RwLock;
 
 pub use asking::{Account, unanswered};
-pub use landing::ClaimLanding;
+pub use landing::{ClaimLanding, RunLog};
 pub use models::{RoleModel, RoleModels};
 pub use rights::{Grant, Rights};
 
@@ -22,6 +22,7 @@ use crate::repo::folder::Folder;
 use crate::repo::path::CheckoutPath;
 use crate::repo::{Checkout, Landed};
 use crate::tools::place::WriteArea;
+use crate::transcript::CallTranscript;
 use crate::types::{CallError, Role, Usage};
 
 /// What an agent works with during one call.
@@ -38,6 +39,8 @@ pub struct Agent {
     pub model: RoleModel,
     /// Who pays for that.
     pub account: Account,
+    /// Where it is written down.
+    pub transcript: Arc<CallTranscript>,
     /// Where a worker's changes land; others have none.
     pub landing: Option<ClaimLanding>,
     /// What ended the attempt while the component was still at work.

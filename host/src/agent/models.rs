@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::config::Chosen;
 use crate::lm::prices::Price;
 use crate::lm::{Model, ModelSettings, Paces};
+use crate::transcript::Replay;
 use crate::types::Role;
 use crate::{Error, Options, Result};
 
@@ -26,12 +27,19 @@ pub struct RoleModel {
 pub struct RoleModels(Arc<BTreeMap<Role, RoleModel>>);
 
 impl RoleModels {
-    /// Connects to the model of each role, once to each that differs.
-    pub async fn connect(options: &Options) -> Result<Self> {
+    /// Connects to the model of each role, once to each that differs; to none
+    /// in a replay.
+    pub async fn connect(options: &Options, replay: Option<&Arc<Replay>>) -> Result<Self> {
+        let mut models = BTreeMap::new();
+        if let Some(replay) = replay {
+            let model = Model::replayed_from(replay.clone());
+            let role_model = RoleModel { model, price: Some(Price::FREE), max_output_tokens: None };
+            models.extend(Role::ALL.map(|role| (role, role_model.clone())));
+            return Ok(Self(Arc::new(models)));
+        }
         // Models at one address share what its server takes.
         let paces = Paces::default();
         let mut connected: Vec<(Chosen, Model)> = Vec::new();
-        let mut models = BTreeMap::new();
         for role in Role::ALL {
             let chosen = options.chosen(role)?;
             // Limits of output belong to the conversations, not to the model.
@@ -86,7 +94,7 @@ mod tests {
         options.max_requests = Some(2);
         let small = ModelOptions { model: Some("vllm:small".into()), ..ModelOptions::default() };
         options.role_models.insert("worker".into(), small);
-        let models = RoleModels::connect(&options).await.unwrap();
+        let models = RoleModels::connect(&options, None).await.unwrap();
 
         let talks: Vec<_> = (0..20)
             .map(|index| {

@@ -38,11 +38,15 @@ pub(super) struct RunChoice {
 impl LookArguments {
     /// Opens the database to read it.
     pub(super) fn open(&self) -> Result<Reader> {
-        let path = match &self.database {
+        open(&self.database()?)
+    }
+
+    /// Where the database is.
+    pub(super) fn database(&self) -> Result<PathBuf> {
+        Ok(match &self.database {
             Some(path) => path.clone(),
             None => database_below(&absolute(&self.root_path)?, None),
-        };
-        open(&path)
+        })
     }
 }
 

@@ -15,8 +15,9 @@ mod summary;
 mod tasks;
 mod terminal;
 mod timeouts;
+mod transcript;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -52,6 +53,8 @@ enum Command {
     Cycles(cycles::CyclesArguments),
     /// Show a task: draft, attempts, report and commits.
     Show(show::ShowArguments),
+    /// Show what was said between an agent and its model.
+    Transcript(transcript::TranscriptArguments),
 }
 
 impl Command {
@@ -63,6 +66,7 @@ impl Command {
             Self::Tasks(arguments) => &arguments.look.log,
             Self::Cycles(arguments) => &arguments.look.log,
             Self::Show(arguments) => &arguments.look.log,
+            Self::Transcript(arguments) => &arguments.look.log,
         }
     }
 
@@ -74,6 +78,7 @@ impl Command {
             Self::Tasks(arguments) => tasks::tasks(&arguments),
             Self::Cycles(arguments) => cycles::cycles(&arguments),
             Self::Show(arguments) => show::show(&arguments),
+            Self::Transcript(arguments) => transcript::transcript(&arguments),
         }
     }
 }
@@ -125,7 +130,10 @@ fn fail(error: &Error) -> ExitCode {
 fn start_logging(log: &LogArguments) {
     let ours = log.log_level.to_string().to_lowercase();
     let filter = EnvFilter::new(format!("warn,code_agent={ours}"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr);
     match log.log_format {
         LogFormat::Text => builder.with_target(false).init(),
         LogFormat::Json => builder.json().init(),

@@ -116,15 +116,9 @@ fn listen_for_signals() -> Result<Stop> {
 }
 
 fn options(arguments: RunArguments) -> Result<Options> {
-    let goal = match arguments.goal {
-        Some(goal) => read_goal(goal)?,
-        None => {
-            return Err(Error::usage(
-                "no goal was given; say with --goal what the team shall reach",
-            ));
-        }
-    };
-    let mut options = Options::new(goal, absolute(&arguments.root_path)?);
+    let goal = arguments.goal.map(read_goal).transpose()?;
+    let is_given = goal.is_some();
+    let mut options = Options::new(goal.unwrap_or_default(), absolute(&arguments.root_path)?);
     options.auto_commit = !arguments.no_auto_commit;
     options.plugins = arguments.plugins;
     options.database = arguments.database;
@@ -132,7 +126,16 @@ fn options(arguments: RunArguments) -> Result<Options> {
     options.max_requests = arguments.max_requests;
     options.timeouts = arguments.timeouts.named();
     options.fill(&arguments.spending.named(arguments.branch))?;
-    Ok(options)
+    match (is_given, &options.replay) {
+        // A recording knows its goal.
+        (true, None) | (false, Some(_)) => Ok(options),
+        (true, Some(_)) => {
+            Err(Error::usage("the goal of a replay is the recorded one; leave --goal out"))
+        }
+        (false, None) => {
+            Err(Error::usage("no goal was given; say with --goal what the team shall reach"))
+        }
+    }
 }
 
 /// The root path as it goes into the run's row, where it has to be absolute.

@@ -57,6 +57,9 @@ pub struct Options {
     /// that `api_key` is not for. Never stored.
     #[serde(skip)]
     pub api_keys: BTreeMap<String, Secret>,
+    /// A recorded run that is played back: nobody is asked anything.
+    #[serde(default)]
+    pub replay: Option<PathBuf>,
     /// What models cost, by `NAME` or `PROVIDER:NAME`, where that is not known
     /// or not right.
     #[serde(default)]
@@ -109,6 +112,7 @@ impl Options {
             api_key: None,
             role_models: BTreeMap::new(),
             api_keys: BTreeMap::new(),
+            replay: None,
             prices: BTreeMap::new(),
             max_tokens: None,
             max_cost: None,
@@ -157,6 +161,9 @@ impl Options {
         if self.max_cost.is_some_and(|dollars| Cost::from_dollars(dollars).is_none()) {
             return Err(Error::usage("--max-cost has to be US dollars, 0 or more"));
         }
+        if self.replay.is_some() {
+            return Ok(());
+        }
         ModelChoice::parse(&self.lm)?;
         self.check_models()
     }
@@ -164,6 +171,11 @@ impl Options {
     /// What the run may spend on models.
     pub fn spending_limits(&self) -> SpendingLimits {
         SpendingLimits { tokens: self.max_tokens, cost: self.max_cost.and_then(Cost::from_dollars) }
+    }
+
+    /// The keys that nothing that is written may show.
+    pub fn secrets(&self) -> Vec<Secret> {
+        self.api_key.iter().chain(self.api_keys.values()).cloned().collect()
     }
 
     /// How far the run may go.

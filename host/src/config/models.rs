@@ -2,6 +2,7 @@
 //! Reaching the models is `agent::RoleModels`' business.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,9 @@ use crate::{Error, Result};
 pub const ROLE_WORDS: [&str; 5] = ["planner", "main-planner", "sub-planner", "worker", "judge"];
 /// The word for what holds where a role has nothing of its own.
 pub const DEFAULT: &str = "default";
+
+/// What stands before the file of a recorded run.
+pub const REPLAY: &str = "replay:";
 
 /// The highest temperature that servers take.
 const HIGHEST_TEMPERATURE: f32 = 2.0;
@@ -182,6 +186,14 @@ pub fn split_role(text: &str) -> Result<(Option<&str>, &str)> {
 pub fn name_models(options: &mut Options, models: &[String], api_bases: &[String]) -> Result<()> {
     for text in models {
         match split_role(text)? {
+            (None, model) if model.starts_with(REPLAY) => {
+                options.replay = model.strip_prefix(REPLAY).map(PathBuf::from);
+            }
+            (Some(_), model) if model.starts_with(REPLAY) => {
+                return Err(Error::usage(
+                    "a recording is played back for all roles at once: write --model replay:FILE",
+                ));
+            }
             (None, model) => {
                 options.lm = model.to_owned();
                 options.api_base = None;

@@ -18,6 +18,23 @@ pub const DEFAULT_OUTPUT_TOKENS: u32 = 16_384;
 /// request ends within ten minutes, and few are tried more than three times.
 const LONGEST_STANDSTILL: Duration = Duration::from_secs(30 * 60);
 
+/// Who pays for a request that is sent more than once.
+pub trait Payer: Send {
+    /// A try has broken off that the server may have read and charged; another
+    /// one follows, unless this is an error.
+    fn broke_off(&mut self) -> impl Future<Output = Result<(), CallError>> + Send;
+}
+
+/// Nobody counts what is spent.
+#[derive(Clone, Copy, Debug)]
+pub struct Uncounted;
+
+impl Payer for Uncounted {
+    async fn broke_off(&mut self) -> Result<(), CallError> {
+        Ok(())
+    }
+}
+
 /// What requests take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Amount {

@@ -2,10 +2,14 @@
 //! leaves the program: every call is answered once, in order, before anything
 //! else is said. Sending and trying again is the model's business.
 
+use tokio::time::Instant;
+
 use super::answer::{Answer, LONGEST_TOOL_NAME};
 use super::body::RequestBody;
+use super::budget::{Payer, Uncounted};
 use super::wire::{Opening, Side};
 use super::{Model, Reply};
+use crate::transcript::{Asked, Said, Talk};
 use crate::types::{CallError, ToolResult, ToolSpec, Usage};
 
 /// The longest system prompt, in bytes.
@@ -25,13 +29,24 @@ const ELIDED: &str = "[left out to save space; call the tool again if you need t
 #[derive(Debug)]
 pub struct Conversation {
     model: Model,
+    /// Where it is written down.
+    talk: Talk,
     /// The names of the tools that are offered.
     tools: Vec<String>,
     body: RequestBody,
     /// What each piece of the body is.
     kinds: Vec<Kind>,
     max_output_tokens: Option<u32>,
+    known: Option<Known>,
     usage: Usage,
+}
+
+/// What the server said of the last request, as long as it is a part of the
+/// next one.
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
+    tokens: u64,
+    bytes: usize,
 }
 
 #[derive(Debug, PartialEq)]
@@ -46,6 +61,7 @@ enum Kind {
 impl Conversation {
     pub(super) fn open(
         model: Model,
+        mut talk: Talk,
         system: &str,
         tools: &[ToolSpec],
         max_output_tokens: Option<u32>,
@@ -64,12 +80,17 @@ impl Conversation {
             temperature: model.temperature(),
             max_output_tokens,
         })?;
+        let asked =
+            Asked { model: model.name(), max_output_tokens, temperature: model.temperature() };
+        talk.opened(asked, system, tools);
         Ok(Self {
             body: RequestBody::new(model.wire(), opening),
             model,
+            talk,
             tools: tools.iter().map(|tool| tool.name.clone()).collect(),
             kinds: Vec::new(),
             max_output_tokens,
+            known: None,
             usage: Usage::default(),
         })
     }
@@ -86,6 +107,7 @@ impl Conversation {
         let piece = self.model.wire().user(&text)?;
         self.check_room(piece.len())?;
         self.append(Kind::User, &piece);
+        self.talk.said(Said::Text(text));
         Ok(())
     }
 
@@ -103,35 +125,68 @@ impl Conversation {
             )));
         }
         let mut pieces = Vec::with_capacity(results.len());
-        for ToolResult { id, output, is_error } in results {
-            let piece = self.model.wire().result(&id, &output, is_error)?;
-            pieces.push((Kind::Result(id), piece));
+        for ToolResult { id, output, is_error } in &results {
+            let piece = self.model.wire().result(id, output, *is_error)?;
+            pieces.push((Kind::Result(id.clone()), piece));
         }
         self.check_room(pieces.iter().map(|(_, piece)| piece.len()).sum())?;
         for (kind, piece) in pieces {
             self.append(kind, &piece);
         }
+        self.talk.said(Said::Results(results));
         Ok(())
     }
 
-    /// Asks the model and appends what it says. After an error the
-    /// conversation is as it was, so that this can be called again.
+    /// Asks the model and appends what it says, with nobody who counts what that
+    /// takes. After an error the conversation is as it was, so that this can be
+    /// called again.
     pub async fn reply(&mut self) -> Result<Reply, CallError> {
+        self.reply_paid_by(&mut Uncounted).await
+    }
+
+    /// The same with somebody who pays for tries that broke off.
+    pub async fn reply_paid_by(&mut self, payer: &mut impl Payer) -> Result<Reply, CallError> {
         if !matches!(self.kinds.last(), Some(Kind::User | Kind::Result(_))) {
             return Err(invalid(
                 "the model has nothing to reply to: say something or answer its calls first",
             ));
         }
+        let begun = Instant::now();
+        let outcome = match self.model.replayed(&mut self.talk).await {
+            Some(recorded) => recorded.and_then(|reply| self.take_recorded(reply)),
+            None => self.ask(payer).await,
+        };
+        self.talk.asked(begun.elapsed(), &outcome);
+        outcome
+    }
+
+    async fn ask(&mut self, payer: &mut impl Payer) -> Result<Reply, CallError> {
         let request = self.body.bytes();
         let request_bytes = request.len();
-        let answer = self.model.complete(request, &self.tools).await?;
+        let answer = self.model.complete(request, &self.tools, payer).await?;
         let piece = self.model.wire().assistant(&answer)?;
         let Answer { text, calls, stop, usage } = answer;
+        self.known = usage.map(|usage| Known { tokens: usage.input_tokens, bytes: request_bytes });
         let usage = usage.unwrap_or_else(|| estimated_usage(request_bytes, piece.len()));
-        let calls_to_answer = calls.iter().map(|call| call.id.clone()).collect();
-        self.append(Kind::Assistant(calls_to_answer), &piece);
-        self.count(usage);
-        Ok(Reply { text, calls, stop, usage, context_used: self.context_used(usage) })
+        let context_used = self.context_used(usage);
+        let reply = Reply { text, calls, stop, usage, context_used };
+        self.take(&reply, &piece);
+        Ok(reply)
+    }
+
+    fn take_recorded(&mut self, reply: Reply) -> Result<Reply, CallError> {
+        let Reply { text, calls, stop, usage, .. } = reply.clone();
+        let piece =
+            self.model.wire().assistant(&Answer { text, calls, stop, usage: Some(usage) })?;
+        self.take(&reply, &piece);
+        Ok(reply)
+    }
+
+    /// Appends what the model said.
+    fn take(&mut self, reply: &Reply, piece: &[u8]) {
+        let calls_to_answer = reply.calls.iter().map(|call| call.id.clone()).collect();
+        self.append(Kind::Assistant(calls_to_answer), piece);
+        self.count(reply.usage);
     }
 
     /// Empties all tool results but those of the last `keep` replies. Those
@@ -154,13 +209,25 @@ impl Conversation {
             }
         }
         elided.reverse();
+        if !elided.is_empty() {
+            self.known = None;
+        }
         self.body.replace(&elided);
+        self.talk.said(Said::Elided(keep));
     }
 
-    /// What the next request is bounded by: the length of its body in bytes,
-    /// and its limit of output tokens.
-    pub fn next_request(&self) -> (usize, Option<u32>) {
-        (self.body.bytes().len(), self.max_output_tokens)
+    /// The most input tokens that the next request can have. No token is shorter
+    /// than a byte, and what the server has counted already is known.
+    pub fn most_input_tokens(&self) -> u64 {
+        let bytes = self.body.bytes().len();
+        let known = self.known.unwrap_or_default();
+        let new = u64::try_from(bytes.saturating_sub(known.bytes)).unwrap_or(u64::MAX);
+        known.tokens.saturating_add(new)
+    }
+
+    /// The most output tokens of the next reply, where there is a limit.
+    pub fn max_output_tokens(&self) -> Option<u32> {
+        self.max_output_tokens
     }
 
     /// The tokens of all turns together.

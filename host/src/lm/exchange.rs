@@ -109,6 +109,7 @@ impl Exchange {
             remedy: sort(status, &complaint),
             what: format!("it answered {status}: {}", excerpt(&complaint.message)),
             retry_after,
+            is_free: true,
         })
     }
 
@@ -188,8 +189,10 @@ impl Exchange {
         } else {
             "the connection failed".to_owned()
         };
+        let is_free = error.is_connect();
         let causes = excerpt(&causes(&error.without_url()));
-        Failure::new(Remedy::Retry, format!("{kind} ({causes})"))
+        let failure = Failure::new(Remedy::Retry, format!("{kind} ({causes})"));
+        Failure { is_free, ..failure }
     }
 }
 

@@ -16,6 +16,8 @@
 //!   `server_events`, which reads streams;
 //! - `budget`: the ledger of what may be spent, and `prices`, what models cost.
 //!
+//! What is said is written down by `transcript`, where somebody wants that.
+//!
 //! The environment is not read here: addresses and keys come in as data. The
 //! one exception is reqwest's own reading of the proxy variables, for servers
 //! on other machines.
@@ -50,34 +52,4 @@ pub use model::{Model, ModelSettings};
 pub use pace::Paces;
 pub use secret::Secret;
 
-use crate::types::{ToolCall, Usage};
-
-/// What a model said in one turn.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Reply {
-    /// The text beside the calls; empty where there is none.
-    pub text: String,
-    /// The tools that it wants to use; their ids are unique within the reply.
-    pub calls: Vec<ToolCall>,
-    /// Why it stopped.
-    pub stop: Stop,
-    /// The tokens of this turn: the server's figures, or an estimate from the
-    /// length of the texts where the server gives none.
-    pub usage: Usage,
-    /// How full the context window is now, from 0 to 1; none where its size is
-    /// not known.
-    pub context_used: Option<f32>,
-}
-
-/// Why a model stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stop {
-    /// It had said everything.
-    End,
-    /// It waits for the results of its calls.
-    ToolCalls,
-    /// It ran into the limit of output tokens; the last call may be cut.
-    Length,
-    /// It, or its server's filter, will not answer that.
-    Refusal,
-}
+pub use crate::types::{Reply, Stop};

@@ -9,17 +9,21 @@ use tokio::sync::OnceCell;
 
 use super::address::base_address;
 use super::answer::Answer;
+use super::budget::Payer;
 use super::exchange::Exchange;
 use super::raw_calls::has_raw_call;
 use super::retry::{BackOff, Failure, Mend, Remedy};
 use super::server::Server;
 use super::wire::Wire;
-use super::{Conversation, ModelChoice, Paces, Provider, Secret, TimeLimits};
+use super::{Conversation, ModelChoice, Paces, Provider, Reply, Secret, TimeLimits};
 use crate::Error;
+use crate::transcript::{Replay, Talk};
 use crate::types::{CallError, ToolSpec};
 
 /// So many of a server's models are named in a message.
 const MOST_NAMED_MODELS: usize = 20;
+/// What stands where a model's name would in a run that is played back.
+const REPLAY_NAME: &str = "replay";
 
 /// Everything that decides how a model is asked.
 #[derive(Clone, Debug)]
@@ -70,7 +74,7 @@ pub struct Model(Arc<Connected>);
 
 #[derive(Debug)]
 struct Connected {
-    server: Server,
+    backend: Backend,
     name: String,
     key_variable: &'static str,
     temperature: Option<f32>,
@@ -80,7 +84,28 @@ struct Connected {
     broken: OnceCell<Error>,
 }
 
+/// Where answers come from.
+#[derive(Debug)]
+enum Backend {
+    Server(Box<Server>),
+    /// A recorded run; nobody is asked.
+    Replay(Arc<Replay>),
+}
+
 impl Model {
+    /// The model of a recorded run that is played back. Sends nothing.
+    pub fn replayed_from(replay: Arc<Replay>) -> Self {
+        Self(Arc::new(Connected {
+            backend: Backend::Replay(replay),
+            name: REPLAY_NAME.to_owned(),
+            key_variable: "",
+            temperature: None,
+            context_window: None,
+            calls_parsed: AtomicBool::new(false),
+            broken: OnceCell::new(),
+        }))
+    }
+
     /// Makes ready to talk to a model. The server is asked only where the name
     /// is missing: it gives the first model that it lists. Errors are wrong
     /// usage (an address that can't be read) or what a person has to mend.
@@ -112,7 +137,7 @@ impl Model {
             }
         };
         Ok(Self(Arc::new(Connected {
-            server,
+            backend: Backend::Server(Box::new(server)),
             name,
             key_variable: provider.key_variable(),
             temperature: settings.temperature,
@@ -127,22 +152,37 @@ impl Model {
         &self.0.name
     }
 
-    /// Opens a conversation that nothing was said in yet. What is invalid in
-    /// the tools or too long is refused.
+    /// Opens a conversation that nobody writes down.
     pub fn open(
         &self,
         system: String,
         tools: Vec<ToolSpec>,
         max_output_tokens: Option<u32>,
     ) -> Result<Conversation, CallError> {
-        Conversation::open(self.clone(), &system, &tools, max_output_tokens)
+        self.open_in(Talk::default(), &system, &tools, max_output_tokens)
+    }
+
+    /// Opens a conversation that nothing was said in yet; what is said is
+    /// written down in `talk`. What is invalid in the tools or too long is
+    /// refused.
+    pub fn open_in(
+        &self,
+        talk: Talk,
+        system: &str,
+        tools: &[ToolSpec],
+        max_output_tokens: Option<u32>,
+    ) -> Result<Conversation, CallError> {
+        Conversation::open(self.clone(), talk, system, tools, max_output_tokens)
     }
 
     /// What only a person can mend, once an answer has shown it: the key, the
     /// account, the model's name, the server's parser for calls. From then on
     /// nothing is sent any more.
     pub fn broken(&self) -> Option<Error> {
-        self.0.broken.get().cloned()
+        match &self.0.backend {
+            Backend::Server(_) => self.0.broken.get().cloned(),
+            Backend::Replay(replay) => replay.broken(),
+        }
     }
 
     pub(super) fn temperature(&self) -> Option<f32> {
@@ -155,7 +195,20 @@ impl Model {
     }
 
     pub(super) fn wire(&self) -> Wire {
-        self.0.server.wire
+        match &self.0.backend {
+            Backend::Server(server) => server.wire,
+            Backend::Replay(_) => Wire::OpenAi { own: false },
+        }
+    }
+
+    /// In a replay, what was answered when it was recorded; none where there is
+    /// a server to ask.
+    pub(super) async fn replayed(&self, talk: &mut Talk) -> Option<Result<Reply, CallError>> {
+        let Backend::Replay(_) = &self.0.backend else { return None };
+        Some(match talk.recorded_reply().await {
+            Ok(outcome) => outcome,
+            Err(error) => Err(CallError::Unavailable(error.to_string())),
+        })
     }
 
     /// Sends a request until it is answered or can't be. `tools`: the names of
@@ -164,13 +217,19 @@ impl Model {
         &self,
         request: Bytes,
         tools: &[String],
+        payer: &mut impl Payer,
     ) -> Result<Answer, CallError> {
         if let Some(error) = self.0.broken.get() {
             return Err(CallError::Unavailable(error.to_string()));
         }
-        let answer = match self.0.server.complete(&request).await {
+        let Backend::Server(server) = &self.0.backend else {
+            return Err(CallError::Unavailable(
+                "a replay asks nobody; please report it".to_owned(),
+            ));
+        };
+        let answer = match server.complete(&request, payer).await {
             Ok(answer) => answer,
-            Err(failure) => return Err(self.failed(failure).await),
+            Err(failure) => return Err(self.failed(server, failure).await),
         };
         if !answer.calls.is_empty() {
             self.0.calls_parsed.store(true, Ordering::Relaxed);
@@ -180,13 +239,13 @@ impl Model {
             // the model's slip.
             let what = "it left a call of a tool in the text";
             let failure = Failure::new(Remedy::Mend(Mend::ToolParser), what);
-            return Err(self.failed(failure).await);
+            return Err(self.failed(server, failure).await);
         }
         Ok(answer)
     }
 
-    async fn failed(&self, failure: Failure) -> CallError {
-        let base = self.0.server.exchange.base();
+    async fn failed(&self, server: &Server, failure: Failure) -> CallError {
+        let base = server.exchange.base();
         let what = failure.what;
         let sentence = format!("{base} failed for the model `{}`: {what}", self.name());
         match failure.remedy {
@@ -196,7 +255,7 @@ impl Model {
             Remedy::Mend(mend) => {
                 // Many agents may find out at once: the first says it.
                 let broken = self.0.broken.get_or_init(async || {
-                    let advice = self.advice(mend).await;
+                    let advice = self.advice(server, mend).await;
                     let error = Error::failed(format!("{sentence}; {advice}"));
                     tracing::error!("{error}");
                     error
@@ -206,16 +265,16 @@ impl Model {
         }
     }
 
-    async fn advice(&self, mend: Mend) -> String {
+    async fn advice(&self, server: &Server, mend: Mend) -> String {
         let variable = self.0.key_variable;
         match mend {
-            Mend::Key if self.0.server.exchange.has_key() => {
+            Mend::Key if server.exchange.has_key() => {
                 format!("set {variable} to a key that may use this model")
             }
             Mend::Key => format!("the server wants a key: set {variable}"),
             Mend::Credit => "add credit to the account, or choose another model".to_owned(),
             Mend::Model => {
-                let offer = self.offer().await;
+                let offer = offer(server).await;
                 format!(
                     "{offer}choose a model that the server has with --model, and check its \
                      address with --api-base"
@@ -228,26 +287,26 @@ impl Model {
                 .to_owned(),
         }
     }
+}
 
-    /// What the server lists, as the begin of a sentence; nothing where it
-    /// lists nothing.
-    async fn offer(&self) -> String {
-        let models = match self.0.server.list_models().await {
-            Ok(models) => models,
-            Err(failure) => {
-                tracing::debug!("no models could be listed: {}", failure.what);
-                return String::new();
-            }
-        };
-        let names: Vec<_> = models.iter().map(|model| format!("`{}`", model.name)).collect();
-        match names.get(..MOST_NAMED_MODELS) {
-            _ if names.is_empty() => String::new(),
-            Some(first) if names.len() > first.len() => {
-                let more = names.len() - first.len();
-                format!("it offers {} and {more} more; ", first.join(", "))
-            }
-            _ => format!("it offers {}; ", names.join(", ")),
+/// What the server lists, as the begin of a sentence; nothing where it lists
+/// nothing.
+async fn offer(server: &Server) -> String {
+    let models = match server.list_models().await {
+        Ok(models) => models,
+        Err(failure) => {
+            tracing::debug!("no models could be listed: {}", failure.what);
+            return String::new();
         }
+    };
+    let names: Vec<_> = models.iter().map(|model| format!("`{}`", model.name)).collect();
+    match names.get(..MOST_NAMED_MODELS) {
+        _ if names.is_empty() => String::new(),
+        Some(first) if names.len() > first.len() => {
+            let more = names.len() - first.len();
+            format!("it offers {} and {more} more; ", first.join(", "))
+        }
+        _ => format!("it offers {}; ", names.join(", ")),
     }
 }
 

@@ -51,11 +51,14 @@ pub(super) struct Failure {
     pub(super) what: String,
     /// How long the server wants to be left alone.
     pub(super) retry_after: Option<Duration>,
+    /// Whether the server has answered nothing that it would charge for: it was
+    /// not reached, or it refused.
+    pub(super) is_free: bool,
 }
 
 impl Failure {
     pub(super) fn new(remedy: Remedy, what: impl Into<String>) -> Self {
-        Self { remedy, what: what.into(), retry_after: None }
+        Self { remedy, what: what.into(), retry_after: None, is_free: false }
     }
 }
 

@@ -29,7 +29,7 @@ impl Secret {
     /// their complaint. A shorter text is no secret but what people give a
     /// local server (`x`, `EMPTY`), and blanking that would garble the
     /// model's own words.
-    pub(super) fn redact(&self, text: &str) -> String {
+    pub(crate) fn redact(&self, text: &str) -> String {
         if self.0.len() < SHORTEST_SECRET {
             text.to_owned()
         } else {

@@ -8,11 +8,13 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::answer::Answer;
+use super::budget::Payer;
 use super::exchange::Exchange;
 use super::openai::{Listed, read_models};
 use super::pace::Pace;
 use super::retry::{BackOff, Failure, Remedy};
 use super::wire::Wire;
+use crate::types::CallError;
 
 /// A model server that can be asked.
 #[derive(Debug)]
@@ -25,8 +27,13 @@ pub(super) struct Server {
 
 impl Server {
     /// Sends a request until it is answered or trying again is of no use. The
-    /// failure says how often it was tried.
-    pub(super) async fn complete(&self, request: &Bytes) -> Result<Answer, Failure> {
+    /// failure says how often it was tried. Each try that the server may charge
+    /// is paid for.
+    pub(super) async fn complete(
+        &self,
+        request: &Bytes,
+        payer: &mut impl Payer,
+    ) -> Result<Answer, Failure> {
         let mut first_sent = None;
         let (mut tried, mut refused) = (0_u32, 0_u32);
         loop {
@@ -43,7 +50,11 @@ impl Server {
                 Remedy::Retry => {
                     drop(place);
                     tried += 1;
+                    let is_free = failure.is_free;
                     self.wait(tried, failure).await?;
+                    if !is_free {
+                        payer.broke_off().await.map_err(unpaid)?;
+                    }
                 }
                 Remedy::Queue => {
                     refused = refused.saturating_add(1);
@@ -99,6 +110,10 @@ impl Server {
         tokio::time::sleep(wait).await;
         Ok(())
     }
+}
+
+fn unpaid(error: CallError) -> Failure {
+    Failure::new(Remedy::GiveUp, format!("its answer broke off, and no try is left: {error}"))
 }
 
 fn given_up(tried: u32, failure: Failure) -> Failure {

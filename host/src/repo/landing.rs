@@ -102,6 +102,10 @@ pub trait LandingLog: Send + 'static {
 
     /// Writes down that the group has landed.
     fn confirm(&mut self, group: &[LandingRecord]) -> Result<()>;
+
+    /// Hears how each landing ended, in the order in which they did, before
+    /// whoever waits for it.
+    fn ended(&mut self, landing: &Landing, outcome: &Result<Landed, LandError>);
 }
 
 struct Waiting {
@@ -179,6 +183,9 @@ fn land_and_answer(
         tracing::error!(run, %error, "a group of landings failed");
         landings.iter().map(|_| Err(LandError::Failed(error.clone()))).collect()
     });
+    for (landing, outcome) in landings.iter().zip(&outcomes) {
+        log.ended(landing, outcome);
+    }
     for (answer, outcome) in answers.into_iter().zip(outcomes) {
         if answer.send(outcome).is_err() {
             tracing::debug!(run, "nobody waits for a landing any more");

@@ -35,6 +35,29 @@ impl Repository {
         Ok(start.to_string())
     }
 
+    /// Refuses to play a run back where it can't come to the same: the run must
+    /// not be there yet, and what it began with has to be what it would begin
+    /// with now.
+    pub fn check_beginning(&self, run: &str, recorded: &str) -> Result<()> {
+        let git = self.git()?;
+        if git.find_reference(&run_reference(run)?).is_ok() {
+            return Err(Error::usage(format!(
+                "the run {run} is in this repository already; play it back in a fresh clone"
+            )));
+        }
+        let start = match self.branch_commit(&git)? {
+            Some(commit) => Some(commit),
+            None => git.head().ok().and_then(|head| head.target()),
+        };
+        if start.is_some_and(|commit| commit.to_string() == recorded) {
+            return Ok(());
+        }
+        let branch = self.branch();
+        Err(Error::usage(format!(
+            "the recorded run began at the commit {recorded}, where `{branch}` does not stand; go              there first: git branch --force {branch} {recorded}, or name another one with --branch"
+        )))
+    }
+
     /// The commit that the run's reference stands on.
     pub fn tip(&self, run: &str) -> Result<String> {
         Ok(run_tip(&self.git()?, run)?.to_string())

@@ -147,4 +147,6 @@ impl<F: FnMut(&[LandingRecord]) -> Result<()> + Send + 'static> LandingLog for F
     fn confirm(&mut self, _group: &[LandingRecord]) -> Result<()> {
         Ok(())
     }
+
+    fn ended(&mut self, _landing: &Landing, _outcome: &Result<Landed, LandError>) {}
 }

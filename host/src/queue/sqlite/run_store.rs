@@ -13,6 +13,7 @@ use crate::queue::{
     Claim, Counts, CycleEnd, CycleState, LandingRow, OpenCycle, Plan, Planner, Spending, Spent,
     Standing, Store,
 };
+use crate::transcript::Journal;
 use crate::types::{Report, Role, Usage};
 
 /// The store of one run in a database.
@@ -21,6 +22,7 @@ pub struct RunStore {
     database: Database,
     run: std::sync::Arc<str>,
     clock: Clock,
+    journal: Journal,
 }
 
 /// What a change works with: a transaction, and whose it is.
@@ -32,7 +34,13 @@ pub(super) struct Change<'a> {
 
 impl RunStore {
     pub(super) fn new(database: Database, run: &str, clock: Clock) -> Self {
-        Self { database, run: run.into(), clock }
+        Self { database, run: run.into(), clock, journal: Journal::default() }
+    }
+
+    /// The same store, with ids and claims written down in `journal` and, in a
+    /// replay, taken from there.
+    pub fn with_journal(self, journal: Journal) -> Self {
+        Self { journal, ..self }
     }
 
     /// The run's id.
@@ -74,7 +82,12 @@ impl RunStore {
     /// Landings of which it is not known whether their ref has moved: their
     /// ids and commits.
     pub async fn unconfirmed_landings(&self) -> Result<Vec<(String, String)>> {
-        self.write(statements::landings::unconfirmed).await
+        self.write(|change| statements::landings::of_run(change, false)).await
+    }
+
+    /// What has landed, in its order: the landings' ids and commits.
+    pub async fn landed(&self) -> Result<Vec<(String, String)>> {
+        self.write(|change| statements::landings::of_run(change, true)).await
     }
 
     /// Brings the rows in line with what a host left behind when it ended:
@@ -120,7 +133,9 @@ impl Store for RunStore {
     }
 
     async fn start_cycle(&self, cycle: u32, base: String) -> Result<OpenCycle> {
-        self.write(move |change| statements::cycles::start(change, cycle, &base)).await
+        let main_planner = self.journal.ids(&format!("cycle-{cycle}"), 1, &self.clock).concat();
+        self.write(move |change| statements::cycles::start(change, cycle, &base, main_planner))
+            .await
     }
 
     async fn start_planner(&self, planner: &Planner) -> Result<()> {
@@ -134,8 +149,11 @@ impl Store for RunStore {
         planner: &Planner,
         plan: Plan,
     ) -> Result<Vec<Planner>> {
+        let count = plan.tasks.len() + plan.domains.len();
+        let ids = self.journal.ids(&planner.id, count, &self.clock);
         let planner = planner.clone();
-        self.write(move |change| statements::planners::finish(change, cycle, &planner, &plan)).await
+        self.write(move |change| statements::planners::finish(change, cycle, &planner, &plan, ids))
+            .await
     }
 
     async fn fail_planner(&self, planner: &Planner, error: String) -> Result<()> {
@@ -144,8 +162,21 @@ impl Store for RunStore {
     }
 
     async fn claim(&self, cycle: u32, slot: &str) -> Result<Option<Claim>> {
-        let slot = slot.to_owned();
-        self.write(move |change| statements::tasks::claim(change, cycle, &slot)).await
+        let Some(replay) = self.journal.replay() else {
+            let slot = slot.to_owned();
+            return self.write(move |change| statements::tasks::claim(change, cycle, &slot)).await;
+        };
+        let Some((task, attempt)) = replay.next_claim(slot)? else { return Ok(None) };
+        let taker = slot.to_owned();
+        let claim = self
+            .write(move |change| {
+                statements::tasks::claim_recorded(change, cycle, &taker, &task, attempt)
+            })
+            .await?;
+        if claim.is_some() {
+            replay.claimed(slot);
+        }
+        Ok(claim)
     }
 
     async fn renew(&self, claim: &Claim) -> Result<bool> {

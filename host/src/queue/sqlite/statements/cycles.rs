@@ -7,7 +7,12 @@ use crate::events::Event;
 use crate::queue::{Counts, CycleEnd, CycleState, EndedCycle, OpenCycle, Planner, Standing};
 use crate::types::{Decision, Domain, TaskOutcome, Verdict};
 
-pub(in super::super) fn start(change: &Change<'_>, cycle: u32, base: &str) -> Result<OpenCycle> {
+pub(in super::super) fn start(
+    change: &Change<'_>,
+    cycle: u32,
+    base: &str,
+    main_planner: String,
+) -> Result<OpenCycle> {
     change.connection.execute(
         "INSERT INTO cycles (run_id, cycle_number, tasks_completed, tasks_failed, sub_planners_spawned,
                              workers_active, created_at, base_commit)
@@ -15,7 +20,7 @@ pub(in super::super) fn start(change: &Change<'_>, cycle: u32, base: &str) -> Re
         params![change.run, cycle, change.clock.timestamp(), base],
     )?;
     record(change, HOST, &Event::CycleStarted { cycle, base: base.to_owned() })?;
-    let main_planner = planners::insert(change, cycle, None, 0, None)?;
+    let main_planner = planners::insert(change, cycle, None, 0, None, main_planner)?;
     Ok(OpenCycle {
         cycle,
         base: base.to_owned(),

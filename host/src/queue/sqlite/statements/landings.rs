@@ -60,11 +60,12 @@ fn confirm(change: &Change<'_>, who: &str, task: &str, landing: &str, commit: &s
     record(change, who, &Event::Landed { task: task.to_owned(), commit: commit.to_owned() })
 }
 
-pub(in super::super) fn unconfirmed(change: &Change<'_>) -> Result<Vec<(String, String)>> {
+/// Those that are confirmed or not: their ids and commits, in their order.
+pub(in super::super) fn of_run(change: &Change<'_>, landed: bool) -> Result<Vec<(String, String)>> {
     collect(
         change.connection,
-        "SELECT landing_id, commit_id FROM landings WHERE run_id = ?1 AND landed = 0 ORDER BY rowid",
-        [change.run],
+        "SELECT landing_id, commit_id FROM landings WHERE run_id = ?1 AND landed = ?2 ORDER BY rowid",
+        params![change.run, landed],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )
 }

@@ -13,8 +13,9 @@ pub(super) fn insert(
     parent: Option<&str>,
     depth: u32,
     domain: Option<&Domain>,
+    id: String,
 ) -> Result<Planner> {
-    let planner = Planner { id: change.clock.id(), depth, domain: domain.cloned() };
+    let planner = Planner { id, depth, domain: domain.cloned() };
     let no_patterns = Vec::new();
     change.connection.execute(
         "INSERT INTO planners (planner_id, domain, file_patterns, parent_planner, sub_planners, tasks_created,
@@ -50,19 +51,22 @@ pub(in super::super) fn start(change: &Change<'_>, planner: &Planner) -> Result<
     record(change, &planner.id, &event)
 }
 
+/// `ids`: one for each task, then one for each domain.
 pub(in super::super) fn finish(
     change: &Change<'_>,
     cycle: u32,
     planner: &Planner,
     plan: &Plan,
+    ids: Vec<String>,
 ) -> Result<Vec<Planner>> {
-    for draft in &plan.tasks {
-        insert_task(change, cycle, planner, draft)?;
+    let mut ids = ids.into_iter();
+    for (draft, id) in plan.tasks.iter().zip(ids.by_ref()) {
+        insert_task(change, cycle, planner, draft, &id)?;
     }
     let mut sub_planners = Vec::with_capacity(plan.domains.len());
-    for domain in &plan.domains {
+    for (domain, id) in plan.domains.iter().zip(ids) {
         let depth = planner.depth + 1;
-        sub_planners.push(insert(change, cycle, Some(&planner.id), depth, Some(domain))?);
+        sub_planners.push(insert(change, cycle, Some(&planner.id), depth, Some(domain), id)?);
     }
     change.connection.execute(
         "UPDATE planners SET status = 'finished', summary = ?2, tasks_created = ?3, sub_planners = ?4,
@@ -91,13 +95,14 @@ fn insert_task(
     cycle: u32,
     planner: &Planner,
     draft: &TaskDraft,
+    id: &str,
 ) -> Result<()> {
     change.connection.prepare_cached(
         "INSERT INTO tasks (id, title, description, priority, status, file_paths, created_by, created_at,
                             run_id, cycle_number, rank, attempt, notes)
          VALUES (?1, ?2, ?3, ?4, 'pending', ?5, ?6, ?7, ?8, ?9, ?10, 0, '[]')",
     )?.execute(params![
-        change.clock.id(),
+        id,
         draft.title,
         draft.description,
         draft.priority.as_str(),

@@ -19,7 +19,39 @@ pub(in super::super) fn claim(
         named_params! {":slot": slot, ":expires": now + lease(), ":run": change.run, ":cycle": cycle},
         |row| Ok((read_task(row)?, row.get(7)?)),
     ).optional()?;
-    let Some((task, planner)) = task else { return Ok(None) };
+    match task {
+        Some((task, planner)) => taken(change, slot, task, planner).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Takes the task that a recorded run took; none while that is not pending.
+pub(in super::super) fn claim_recorded(
+    change: &Change<'_>,
+    cycle: u32,
+    slot: &str,
+    task: &str,
+    attempt: u32,
+) -> Result<Option<Claim>> {
+    let expires = change.clock.milliseconds() + lease();
+    let task = change
+        .connection
+        .prepare_cached(
+            "UPDATE tasks SET status = 'in_progress', assigned_to = ?1, attempt = ?2, lease_expires_at = ?3
+         WHERE id = ?4 AND run_id = ?5 AND cycle_number = ?6 AND status = 'pending' AND attempt = ?2 - 1
+         RETURNING id, title, description, priority, file_paths, attempt, error, created_by",
+        )?
+        .query_row(params![slot, attempt, expires, task, change.run, cycle], |row| {
+            Ok((read_task(row)?, row.get(7)?))
+        })
+        .optional()?;
+    match task {
+        Some((task, planner)) => taken(change, slot, task, planner).map(Some),
+        None => Ok(None),
+    }
+}
+
+fn taken(change: &Change<'_>, slot: &str, task: Task, planner: String) -> Result<Claim> {
     let event = Event::AttemptStarted {
         task: task.id.clone(),
         title: task.draft.title.clone(),
@@ -28,7 +60,7 @@ pub(in super::super) fn claim(
         planner,
     };
     record(change, slot, &event)?;
-    Ok(Some(Claim { task, slot: slot.to_owned() }))
+    Ok(Claim { task, slot: slot.to_owned() })
 }
 
 /// A lease that was not renewed has run out: its worker is gone, and that was
