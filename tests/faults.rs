@@ -2,12 +2,12 @@
 
 use std::net::TcpListener;
 
-use model_server::{ModelServer, Rule, Script, call, finish_task, status, text};
+use model_server::{ModelServer, Rule, Script, call, calls, finish_task, status, text};
 use serde_json::json;
 
 use crate::program::{code_agent, model, run};
 use crate::project::Project;
-use crate::scripts::{content_judge, domain, edit, plan, writer};
+use crate::scripts::{content_judge, domain, edit, plan, spawn, writer};
 
 fn always(code: u16, body: &str) -> ModelServer {
     ModelServer::start(Script::new([Rule::new(None, &[]).turn(status(code, body)).repeat_last()]))
@@ -109,4 +109,55 @@ fn a_model_that_only_talks_ends_its_attempts() {
     assert_eq!(server.violations(), Vec::<String>::new());
     let error: String = project.query("SELECT error FROM tasks WHERE status = 'failed'");
     assert!(error.contains("finish_task"), "{error}");
+}
+
+/// Five domains of four parts, each part with ten tasks.
+fn two_hundred_tasks() -> Script {
+    let name = |number: usize| format!("domain-{number}");
+    let names: Vec<String> = (0..5).map(name).collect();
+    let mut rules = vec![plan(&names.iter().map(String::as_str).collect::<Vec<_>>())];
+    for domain_number in 0..5 {
+        let parts = ["north", "east", "south", "west"]
+            .map(|side| format!("{}-{side}", name(domain_number)));
+        let mut turn = calls(&parts.each_ref().map(|part| spawn(part)));
+        let submit = json!({ "overview": "Four parts." });
+        turn.calls.extend(call("submit_plan", submit).calls);
+        rules.push(Rule::sub_planner(&[&format!("Domain: {}\n", name(domain_number))]).turn(turn));
+        for part in &parts {
+            let tasks: Vec<_> = (0..10)
+                .map(|number| (format!("Write {part} {number:02}"), format!("{part}/{number}.txt")))
+                .collect();
+            let drafts: Vec<_> =
+                tasks.iter().map(|(title, file)| (title.as_str(), file.as_str())).collect();
+            rules.push(domain(part, &drafts));
+            rules.extend(tasks.iter().map(|(title, file)| writer(title, file, "done\n")));
+        }
+    }
+    rules.push(content_judge());
+    Script { max_in_flight: Some(8), delay_ms: Some(10), ..Script::new(rules) }
+}
+
+/// The pace is tested where it is kept, in `lm`; here it is that no attempt is
+/// lost to it, with every worker asking at once.
+#[test]
+fn two_hundred_workers_share_what_a_small_server_takes() {
+    let project = Project::new(&[("a.txt", "a\n")]);
+    let server = ModelServer::start(two_hundred_tasks()).unwrap();
+    let mut command = code_agent(&project);
+    command.args(["--goal", "Storm", "--max-workers", "200"]).args(model(&server));
+    run(&mut command).expect_code(0);
+    assert_eq!(server.violations(), Vec::<String>::new());
+    project.assert_sound();
+    let count = |rows: &str| project.query::<u32>(&format!("SELECT count(*) FROM {rows}"));
+    assert_eq!(count("tasks WHERE status = 'completed'"), 200);
+    assert_eq!(count("events WHERE kind IN ('attempt-failed', 'role-failed')"), 0);
+    let load = server.load();
+    println!(
+        "{} requests, {} of them refused, at most {} in flight, {} workers at once",
+        load.requests,
+        load.refusals.len(),
+        load.most_in_flight,
+        project.query::<u32>("SELECT workers_active FROM cycles")
+    );
+    assert!(load.most_in_flight <= 8 && !load.refusals.is_empty(), "the limit was felt");
 }
