@@ -25,6 +25,7 @@ mod program;
 mod project;
 mod refusals;
 mod replay;
+mod sandbox;
 mod scripts;
 mod status;
 mod watched;

@@ -67,6 +67,7 @@ pub mod plugin;
 pub mod queue;
 pub mod repo;
 pub mod run;
+pub mod sandbox;
 pub mod tools;
 pub mod transcript;
 pub mod types;

@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
-use crate::{Error, Result};
+use crate::{Error, Result, sandbox};
 
 /// Lets a team of coding agents work on a git repository until its goal is
 /// reached.
@@ -102,6 +102,11 @@ enum LogFormat {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == sandbox::HELPER) {
+        let arguments: Vec<_> = arguments.collect();
+        return sandbox::helper::main(&arguments);
+    }
     let command_line = CommandLine::parse();
     let command = command_line.command.unwrap_or(Command::Run(command_line.run));
     start_logging(command.log());

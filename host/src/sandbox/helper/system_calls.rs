@@ -1,0 +1,134 @@
+//! System calls that no build and no test needs, and that sandboxes have been
+//! left by: refused by seccomp.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch, apply_filter,
+};
+
+use crate::sandbox::Policy;
+
+/// Refused whatever their arguments are.
+const REFUSED: &[libc::c_long] = &[
+    libc::SYS_acct,
+    libc::SYS_add_key,
+    libc::SYS_bpf,
+    libc::SYS_chroot,
+    libc::SYS_clock_settime,
+    libc::SYS_delete_module,
+    libc::SYS_fanotify_init,
+    libc::SYS_finit_module,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fsopen,
+    libc::SYS_fspick,
+    libc::SYS_init_module,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_io_uring_setup,
+    libc::SYS_kcmp,
+    libc::SYS_kexec_file_load,
+    libc::SYS_kexec_load,
+    libc::SYS_keyctl,
+    libc::SYS_mount,
+    libc::SYS_mount_setattr,
+    libc::SYS_move_mount,
+    libc::SYS_open_by_handle_at,
+    libc::SYS_open_tree,
+    libc::SYS_perf_event_open,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_pivot_root,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_ptrace,
+    libc::SYS_quotactl,
+    libc::SYS_reboot,
+    libc::SYS_request_key,
+    libc::SYS_setdomainname,
+    libc::SYS_sethostname,
+    libc::SYS_setns,
+    libc::SYS_settimeofday,
+    libc::SYS_swapoff,
+    libc::SYS_swapon,
+    libc::SYS_syslog,
+    libc::SYS_umount2,
+    libc::SYS_unshare,
+    libc::SYS_userfaultfd,
+    libc::SYS_vhangup,
+];
+
+/// Flags of clone that make namespaces.
+const NAMESPACES: [libc::c_int; 7] = [
+    libc::CLONE_NEWCGROUP,
+    libc::CLONE_NEWIPC,
+    libc::CLONE_NEWNET,
+    libc::CLONE_NEWNS,
+    libc::CLONE_NEWPID,
+    libc::CLONE_NEWUSER,
+    libc::CLONE_NEWUTS,
+];
+
+/// Restricts this process and all that it starts.
+pub(super) fn restrict(policy: &Policy) -> Result<(), Box<dyn std::error::Error>> {
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
+        REFUSED.iter().map(|call| (*call, Vec::new())).collect();
+    let flags = NAMESPACES.iter().map(|flag| {
+        let flag = u64::from(flag.unsigned_abs());
+        rule(vec![argument(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(flag), flag)?])
+    });
+    rules.insert(libc::SYS_clone, flags.collect::<Result<_, _>>()?);
+    // Puts letters into the terminal, as if the user had typed them.
+    let (length, put_in) = (SeccompCmpArgLen::Dword, libc::TIOCSTI);
+    let typed = rule(vec![argument(1, length, SeccompCmpOp::Eq, put_in)?])?;
+    rules.insert(libc::SYS_ioctl, vec![typed]);
+    rules.insert(libc::SYS_socket, sockets(policy)?);
+    apply(rules, libc::EPERM)?;
+    // What flags it has can't be seen, and callers fall back to clone.
+    apply(BTreeMap::from([(libc::SYS_clone3, Vec::new())]), libc::ENOSYS)
+}
+
+/// Which sockets are refused. In a network of its own a command may talk to
+/// itself; beside the machine's, sockets of files and names are not for it.
+fn sockets(policy: &Policy) -> Result<Vec<SeccompRule>, Box<dyn std::error::Error>> {
+    let internet = [libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
+    let allowed: Vec<libc::c_int> = match (policy.namespaces, policy.network) {
+        (true, _) => internet.into_iter().chain([libc::AF_UNIX]).collect(),
+        (false, true) => internet.into(),
+        (false, false) => return Ok(Vec::new()),
+    };
+    let other_than = |family: &libc::c_int| {
+        let family = u64::from(family.unsigned_abs());
+        argument(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, family)
+    };
+    let others = allowed.iter().map(other_than).collect::<Result<_, _>>()?;
+    Ok(vec![rule(others)?])
+}
+
+fn argument(
+    index: u8,
+    length: SeccompCmpArgLen,
+    operation: SeccompCmpOp,
+    value: u64,
+) -> Result<SeccompCondition, seccompiler::BackendError> {
+    SeccompCondition::new(index, length, operation, value)
+}
+
+fn rule(conditions: Vec<SeccompCondition>) -> Result<SeccompRule, seccompiler::BackendError> {
+    SeccompRule::new(conditions)
+}
+
+fn apply(
+    rules: BTreeMap<i64, Vec<SeccompRule>>,
+    error: libc::c_int,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let architecture = TargetArch::try_from(std::env::consts::ARCH)
+        .map_err(|error| io::Error::other(format!("no filter for this processor: {error}")))?;
+    let refuse = SeccompAction::Errno(error.unsigned_abs());
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, refuse, architecture)?;
+    let program: BpfProgram = filter.try_into()?;
+    apply_filter(&program)?;
+    Ok(())
+}

@@ -1,0 +1,47 @@
+//! What this machine can do for commands: the walls are built once for `true`,
+//! so that no command is offered that could not be run.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::{Access, Sandbox, running};
+use crate::{Error, Result};
+
+/// How long building the walls may take at most.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a machine can do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Abilities {
+    /// Whether commands get namespaces; Landlock and seccomp they always get.
+    pub namespaces: bool,
+    /// Why not, where they don't.
+    pub without: Option<String>,
+}
+
+/// Finds out how commands can be run here, in a folder that may be written. An
+/// error says why they can't be.
+pub async fn probe(helper: &Path, access: &Access, folder: &Path) -> Result<Sandbox> {
+    let with = |namespaces, without| Sandbox {
+        helper: helper.to_owned(),
+        access: access.clone(),
+        abilities: Some(Abilities { namespaces, without }),
+    };
+    let walled = with(true, None);
+    let Err(why) = try_out(&walled, folder).await else { return Ok(walled) };
+    let plain = with(false, Some(why.to_string()));
+    match try_out(&plain, folder).await {
+        Ok(()) => Ok(plain),
+        Err(error) => Err(Error::failed(format!("{error}; and with namespaces: {why}"))),
+    }
+}
+
+async fn try_out(sandbox: &Sandbox, folder: &Path) -> Result<()> {
+    let place = tempfile::tempdir_in(folder)
+        .map_err(|error| Error::failed(format!("no folder for a first command: {error}")))?;
+    let ran = running::run(sandbox, place.path(), place.path(), "exit 7", PATIENCE).await?;
+    if ran.exit_code == Some(7) {
+        return Ok(());
+    }
+    Err(Error::failed(format!("a first command did not end as it should: {ran:?}")))
+}

@@ -1,0 +1,219 @@
+//! Running a command: the helper is started, what it says is read, and at the
+//! end, of its time or of whoever waits for it, nothing of it is left.
+
+#![expect(clippy::disallowed_methods, reason = "a command's temporary folder is no checkout")]
+
+use std::io::{self, PipeReader, Read};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::output::Shortened;
+use super::{HELPER, Policy, Sandbox, growth, places};
+use crate::{Error, Result};
+
+/// The exit code by which the helper says that the walls could not be built.
+pub(super) const NOT_BUILT: i32 = 125;
+/// How long the helper has to end everything before it is killed itself.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a command came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// None where a signal ended it.
+    pub exit_code: Option<i32>,
+    /// Stdout and stderr together, shortened in the middle.
+    pub output: String,
+    /// Whether its time was up.
+    pub timed_out: bool,
+    /// Why else it was stopped.
+    pub stopped: Option<String>,
+}
+
+/// Runs a command line by `sh -c` in `folder`, with `temporary` for its
+/// temporary files and its home. An error means that it could not be run.
+pub async fn run(
+    sandbox: &Sandbox,
+    folder: &Path,
+    temporary: &Path,
+    command_line: &str,
+    time: Duration,
+) -> Result<Ran> {
+    let policy = sandbox.policy(folder, temporary);
+    run_by(sandbox, &policy, command_line, time).await
+}
+
+/// The same under a policy that is ready.
+pub(super) async fn run_by(
+    sandbox: &Sandbox,
+    policy: &Policy,
+    command_line: &str,
+    time: Duration,
+) -> Result<Ran> {
+    let home = policy.temporary.join("home");
+    std::fs::create_dir_all(&home).map_err(failed)?;
+    let mut running = Running::start(sandbox, policy, command_line).map_err(failed)?;
+    let (mut timed_out, mut stopped) = (false, None);
+    tokio::select! {
+        // Both at once: whoever closes its output early still runs.
+        () = running.ended() => {}
+        () = tokio::time::sleep(time) => timed_out = true,
+        sentence = growth::too_much(policy) => stopped = Some(sentence),
+    }
+    let (status, output) = running.finish().await?;
+    if status.code() == Some(NOT_BUILT) && output.starts_with(super::helper::COMPLAINT) {
+        return Err(Error::failed(format!("a command could not be run: {}", output.trim())));
+    }
+    let exit_code = if timed_out || stopped.is_some() { None } else { status.code() };
+    Ok(Ran { exit_code, output, timed_out, stopped })
+}
+
+fn failed(error: io::Error) -> Error {
+    Error::failed(format!("a command could not be started: {error}"))
+}
+
+impl Sandbox {
+    /// A command's world in these folders.
+    pub fn policy(&self, folder: &Path, temporary: &Path) -> Policy {
+        Policy {
+            folder: folder.to_owned(),
+            temporary: temporary.to_owned(),
+            readable: places::readable(&self.access),
+            writable: self.access.writable.clone(),
+            network: self.access.network,
+            namespaces: self.abilities.as_ref().is_some_and(|abilities| abilities.namespaces),
+            user: rustix::process::getuid().as_raw(),
+            group: rustix::process::getgid().as_raw(),
+            limits: super::Limits::default(),
+        }
+    }
+
+    fn command(&self, policy: &Policy, command_line: &str) -> io::Result<Command> {
+        let mut command = if self.abilities.is_some() {
+            let mut command = Command::new(&self.helper);
+            command.args([HELPER, "isolate", &serde_json::to_string(policy)?, command_line]);
+            command
+        } else {
+            let mut command = Command::new("/bin/sh");
+            command.args(["-c", command_line]).current_dir(&policy.folder);
+            command
+        };
+        let seen = if policy.namespaces { Path::new("/tmp") } else { policy.temporary.as_path() };
+        command.env_clear().envs(places::environment(seen, policy.network));
+        // Ctrl-C in the host's terminal is the host's.
+        command.process_group(0);
+        Ok(command)
+    }
+}
+
+/// A command that runs. Dropped, it is ended.
+struct Running {
+    ended: oneshot::Receiver<()>,
+    /// Says when the thread that waits has read everything.
+    read: Option<oneshot::Receiver<io::Result<(ExitStatus, String)>>>,
+    /// The helper ends everything when this closes, also by the host's death.
+    lifeline: Option<std::process::ChildStdin>,
+    group: rustix::process::Pid,
+}
+
+impl Running {
+    fn start(sandbox: &Sandbox, policy: &Policy, command_line: &str) -> io::Result<Self> {
+        let (output, writer) = io::pipe()?;
+        let mut command = sandbox.command(policy, command_line)?;
+        // Without a helper nobody would read the lifeline but the command.
+        let stdin = if sandbox.abilities.is_some() { Stdio::piped() } else { Stdio::null() };
+        let mut child = command.stdin(stdin).stdout(writer.try_clone()?).stderr(writer).spawn()?;
+        // It holds the pipe's other end, which would keep the output open.
+        drop(command);
+        let group = rustix::process::Pid::from_child(&child);
+        let lifeline = child.stdin.take();
+        let (tell_ended, ended) = oneshot::channel();
+        let (tell_read, read) = oneshot::channel();
+        std::thread::Builder::new().name("command".into()).spawn(move || {
+            // Nobody waits any more where the call was dropped.
+            let _ = tell_read.send(follow(child, output, tell_ended));
+        })?;
+        Ok(Self { ended, read: Some(read), lifeline, group })
+    }
+
+    async fn ended(&mut self) {
+        // An error says that the thread is gone, and so is the command.
+        let _ = (&mut self.ended).await;
+    }
+
+    /// Ends what is left and returns what came.
+    async fn finish(mut self) -> Result<(ExitStatus, String)> {
+        drop(self.lifeline.take());
+        let Some(mut read) = self.read.take() else {
+            return Err(Error::failed("a command was waited for twice; please report it"));
+        };
+        let outcome = match tokio::time::timeout(PATIENCE, &mut read).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                self.kill();
+                read.await
+            }
+        };
+        match outcome {
+            Ok(outcome) => outcome.map_err(failed),
+            Err(_) => Err(Error::failed("the thread of a command has ended; see the log")),
+        }
+    }
+
+    fn kill(&self) {
+        // One that is gone already needs no killing.
+        let _ = rustix::process::kill_process_group(self.group, rustix::process::Signal::KILL);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.read.is_some() {
+            drop(self.lifeline.take());
+            self.kill();
+        }
+    }
+}
+
+/// Waits for the child and reads its output to the end.
+fn follow(
+    mut child: Child,
+    mut output: PipeReader,
+    ended: oneshot::Sender<()>,
+) -> io::Result<(ExitStatus, String)> {
+    let kept = Arc::new(Mutex::new(Shortened::default()));
+    let (tell_read, read) = mpsc::channel();
+    let keep = kept.clone();
+    std::thread::Builder::new().name("output".into()).spawn(move || {
+        let mut buffer = [0; 64 * 1024];
+        let outcome = loop {
+            match output.read(&mut buffer) {
+                Ok(0) => break Ok(()),
+                Ok(length) => lock(&keep).push(buffer.get(..length).unwrap_or_default()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => break Err(error),
+            }
+        };
+        // Nobody listens any more where it took too long.
+        let _ = tell_read.send(outcome);
+    })?;
+    let status = child.wait()?;
+    // The call may have been dropped.
+    let _ = ended.send(());
+    // Behind walls the pipe is closed now; without them, something that was left
+    // running may hold it open for ever.
+    if let Ok(outcome) = read.recv_timeout(PATIENCE) {
+        outcome?;
+    }
+    let kept = std::mem::take(&mut *lock(&kept));
+    Ok((status, kept.text()))
+}
+
+/// What was read is whole at any time, whoever panicked.
+fn lock(kept: &Mutex<Shortened>) -> MutexGuard<'_, Shortened> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
+}
