@@ -2,39 +2,53 @@
 //! developers do works, and the host goes on.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::net::{TcpListener, UdpSocket};
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use code_agent::sandbox::{Abilities, Access, Ran, Sandbox, probe, run};
+use code_agent::sandbox::{Abilities, Access, Job, Policy, Ran, Sandbox, probe, run_under};
 use tempfile::TempDir;
 
-const TIME: Duration = Duration::from_secs(60);
+/// Far longer than any command here takes.
+const TIME: Duration = Duration::from_secs(120);
 
-/// A machine with a checkout, a temporary folder and things that are nobody's
-/// business.
+/// A machine with a checkout, a temporary folder, and things beside them that
+/// are nobody's business.
 struct World {
     folder: TempDir,
     sandbox: Sandbox,
+    policy: Policy,
 }
 
 impl World {
-    fn new() -> Self {
-        Self::with(Access::default(), true)
+    fn new(namespaces: bool) -> Self {
+        Self::with(Access::default(), namespaces)
     }
 
-    fn with(access: Access, namespaces: bool) -> Self {
+    fn with(mut access: Access, namespaces: bool) -> Self {
+        access.readable.push(programs());
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        for name in ["checkout", "temporary", "home/.ssh", "other"] {
+        for name in ["checkout", "temporary", "home/.ssh", "another-slot"] {
             fs::create_dir_all(folder.path().join(name)).unwrap();
         }
         fs::write(folder.path().join("home/.ssh/id_rsa"), "PRIVATE").unwrap();
-        fs::write(folder.path().join("other/file"), "OTHER").unwrap();
+        fs::write(folder.path().join("another-slot/file"), "PRIVATE").unwrap();
         let sandbox = Sandbox {
             helper: PathBuf::from(env!("CARGO_BIN_EXE_code-agent")),
             access,
             abilities: Some(Abilities { namespaces, without: None }),
         };
-        Self { folder, sandbox }
+        let (checkout, temporary) =
+            (folder.path().join("checkout"), folder.path().join("temporary"));
+        let policy = sandbox.policy(&checkout, &temporary);
+        Self { folder, sandbox, policy }
+    }
+
+    /// Both kinds of walls: with namespaces, and where a kernel has none.
+    fn both() -> [Self; 2] {
+        [Self::new(true), Self::new(false)]
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -46,18 +60,275 @@ impl World {
     }
 
     async fn run_for(&self, command: &str, time: Duration) -> Ran {
-        let (checkout, temporary) = (self.path("checkout"), self.path("temporary"));
-        run(&self.sandbox, &checkout, &temporary, command, time).await.unwrap()
+        let job = Job {
+            command_line: command.to_owned(),
+            folder: self.policy.folder.clone(),
+            temporary: self.policy.temporary.clone(),
+            time,
+            hold: Box::new(()),
+        };
+        run_under(&self.sandbox, &self.policy, job).await.unwrap()
+    }
+
+    /// That a command fails, and says nothing that is private.
+    #[track_caller]
+    fn assert_refused(ran: &Ran, what: &str) {
+        assert!(ran.exit_code != Some(0) && !ran.output.contains("PRIVATE"), "{what}: {ran:?}");
+    }
+}
+
+/// The hostile program's command line; it is built along with this one.
+fn intruder(what: &str) -> String {
+    let program = programs().join("examples/intruder");
+    assert!(program.exists(), "build the examples first, as `cargo test` does");
+    format!("{} {what}", program.display())
+}
+
+/// The folder that this test's programs are built into.
+fn programs() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_code-agent")).parent().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_command_says_and_ends_what_it_likes() {
+    for world in World::both() {
+        let ran = world.run("echo out; echo err >&2; exit 3").await;
+        let expected = Ran {
+            exit_code: Some(3),
+            output: "out\nerr\n".into(),
+            timed_out: false,
+            stopped: None,
+        };
+        assert_eq!(ran, expected);
+        let ran = world.run("kill -TERM $$").await;
+        assert_eq!(ran.exit_code, Some(128 + 15));
+        let ran = world.run("touch made && mkdir -p ~/x && touch $TMPDIR/t && echo $HOME").await;
+        assert_eq!(ran.exit_code, Some(0), "{ran:?}");
+        assert!(world.path("checkout/made").exists() && world.path("temporary/t").exists());
+    }
+    let found = probe(
+        &PathBuf::from(env!("CARGO_BIN_EXE_code-agent")),
+        &Access::default(),
+        &PathBuf::from(env!("CARGO_TARGET_TMPDIR")),
+    )
+    .await
+    .unwrap();
+    println!("this machine: {:?}", found.abilities);
+}
+
+#[tokio::test]
+async fn a_program_that_reads_sees_nothing_private() {
+    for world in World::both() {
+        let beside = world.folder.path().display().to_string();
+        symlink(world.path("home/.ssh/id_rsa"), world.path("checkout/link")).unwrap();
+        symlink(world.folder.path(), world.path("checkout/up")).unwrap();
+        let host = std::process::id();
+        for command in [
+            format!("cat {beside}/home/.ssh/id_rsa"),
+            format!("cat {beside}/another-slot/file"),
+            "cat ../home/.ssh/id_rsa".to_owned(),
+            "cat link".to_owned(),
+            "cat up/another-slot/file".to_owned(),
+            "ls ..".to_owned(),
+            format!("ls {}", env!("CARGO_MANIFEST_DIR")),
+            "cat /etc/shadow".to_owned(),
+            "ls -R /root/.ssh /home".to_owned(),
+            format!("cat /proc/{host}/environ"),
+            "grep -az CARGO_MANIFEST_DIR /proc/*/environ".to_owned(),
+            "env | grep -i -e api_key -e token -e cargo_manifest".to_owned(),
+            format!("cat /proc/{host}/root{beside}/another-slot/file"),
+            format!("cat /proc/{host}/cwd/Cargo.toml"),
+        ] {
+            World::assert_refused(&world.run(&command).await, &command);
+        }
     }
 }
 
 #[tokio::test]
-async fn a_command_runs() {
-    let world = World::new();
-    let ran = world.run("echo out; echo err >&2; id -u; pwd; ls /; ls -la; exit 3").await;
-    println!("{ran:?}");
-    assert_eq!(ran.exit_code, Some(3));
-    let shown = world.sandbox.helper.clone();
-    let found = probe(&shown, &Access::default(), world.folder.path()).await.unwrap();
-    println!("{found:?}");
+async fn a_program_that_writes_reaches_its_own_folders_alone() {
+    for world in World::both() {
+        let beside = world.folder.path().display().to_string();
+        symlink(world.folder.path(), world.path("checkout/up")).unwrap();
+        symlink(world.path("another-slot/file"), world.path("checkout/link")).unwrap();
+        for command in [
+            format!("echo x > {beside}/another-slot/file"),
+            "echo x > link".to_owned(),
+            "echo x > up/new".to_owned(),
+            format!("rm {beside}/another-slot/file"),
+            "mv up/another-slot up/gone".to_owned(),
+            format!("ln {beside}/another-slot/file hard"),
+            format!("truncate -s 0 {beside}/home/.ssh/id_rsa"),
+            "echo x > /etc/hosts".to_owned(),
+            "touch /usr/bin/x".to_owned(),
+            "touch /new".to_owned(),
+            "touch ~root/.cargo/bin/x".to_owned(),
+            "mkdir /proc/x".to_owned(),
+            "echo 1 > /proc/sys/vm/drop_caches".to_owned(),
+        ] {
+            World::assert_refused(&world.run(&command).await, &command);
+        }
+        assert_eq!(fs::read_to_string(world.path("another-slot/file")).unwrap(), "PRIVATE");
+        assert_eq!(fs::read_to_string(world.path("home/.ssh/id_rsa")).unwrap(), "PRIVATE");
+        assert!(!world.path("new").exists());
+    }
+    // What Landlock does not see is behind the mounts.
+    let world = World::new(true);
+    let file = world.path("another-slot/file");
+    for command in ["chmod 777", "touch -d 1970-01-01", "chown 1:1"] {
+        let command = format!("{command} {}", file.display());
+        World::assert_refused(&world.run(&command).await, &command);
+    }
+}
+
+#[tokio::test]
+async fn a_program_that_calls_reaches_nobody() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    udp.set_nonblocking(true).unwrap();
+    for world in World::both() {
+        let docker = UnixListener::bind(world.path("docker.sock")).unwrap();
+        docker.set_nonblocking(true).unwrap();
+        for command in [
+            intruder(&format!("tcp {}", listener.local_addr().unwrap())),
+            intruder(&format!("udp {}", udp.local_addr().unwrap())),
+            intruder(&format!("unix {}", world.path("docker.sock").display())),
+            // Raw packets, and the way to a virtual machine's host.
+            intruder(&format!("call {} 17 3 0", libc::SYS_socket)),
+            intruder(&format!("call {} 40 1 0", libc::SYS_socket)),
+        ] {
+            World::assert_refused(&world.run(&command).await, &command);
+        }
+        assert!(docker.accept().is_err(), "nobody has called");
+    }
+    assert!(listener.accept().is_err(), "nobody has called");
+    assert!(udp.recv(&mut [0; 8]).is_err(), "nothing has come");
+    let world = World::new(true);
+    let ran = world.run(&intruder("talk-to-itself")).await;
+    assert_eq!(ran.output, "hello\n", "a test may talk to itself");
+    let interfaces =
+        world.run("tail -n +3 /proc/net/dev | cut -d: -f1; tail -n +2 /proc/net/route").await;
+    assert_eq!(interfaces.output.trim(), "lo", "there is no way out");
+}
+
+#[tokio::test]
+async fn no_program_leaves_its_walls() {
+    let host = std::process::id();
+    let call = |call: libc::c_long, arguments: &str| intruder(&format!("call {call} {arguments}"));
+    let new_user = libc::CLONE_NEWUSER;
+    for world in World::both() {
+        for command in [
+            call(libc::SYS_unshare, &new_user.to_string()),
+            call(libc::SYS_clone, &format!("{} 0 0 0", new_user | libc::SIGCHLD)),
+            call(libc::SYS_setns, "0 0"),
+            call(libc::SYS_ptrace, "0 0 0 0"),
+            call(libc::SYS_process_vm_readv, &format!("{host} 0 0 0")),
+            call(libc::SYS_io_uring_setup, "8 0"),
+            call(libc::SYS_bpf, "0 0 0"),
+            call(libc::SYS_keyctl, "0 -1 0"),
+            call(libc::SYS_userfaultfd, "0"),
+            call(libc::SYS_perf_event_open, "0 0 -1 -1"),
+            call(libc::SYS_syslog, "10 0 0"),
+            call(libc::SYS_ioctl, &format!("0 {} 0", libc::TIOCSTI)),
+            "unshare --user --map-root-user true".to_owned(),
+            "mount -t tmpfs none .".to_owned(),
+            "umount /proc".to_owned(),
+            "chroot . /bin/true".to_owned(),
+            format!("nsenter --target {host} --mount true"),
+            "su -c true".to_owned(),
+        ] {
+            let ran = world.run(&command).await;
+            World::assert_refused(&ran, &command);
+        }
+        let ran = world.run("grep -e ^Cap -e ^NoNewPrivs -e ^Seccomp: /proc/self/status").await;
+        let kept = ran
+            .output
+            .split_whitespace()
+            .filter(|word| word.len() == 16 && !word.starts_with("Cap"));
+        assert!(
+            kept.clone().count() == 5 && kept.into_iter().all(|set| set == "0000000000000000"),
+            "{ran:?}"
+        );
+        assert!(
+            ran.output.contains("NoNewPrivs:\t1") && ran.output.contains("Seccomp:\t2"),
+            "{ran:?}"
+        );
+    }
+    // Only in a namespace of its own can a program not even name the others.
+    let command = call(libc::SYS_kill, &format!("{host} 0"));
+    World::assert_refused(&World::new(true).run(&command).await, &command);
+}
+
+#[tokio::test]
+async fn nothing_outlives_the_time_limit() {
+    for world in World::both() {
+        // A name that no other process of the machine has.
+        let mark = format!("1000.{}{}", std::process::id(), u32::from(world.policy.namespaces));
+        let left = format!(
+            "setsid sh -c 'sleep {mark}' & nohup sleep {mark} > /dev/null & \
+             (trap '' TERM INT HUP; sleep {mark}) &"
+        );
+        let ran = world
+            .run_for(&format!("{left} echo begun; sleep {mark}"), Duration::from_secs(2))
+            .await;
+        assert!(ran.timed_out && ran.exit_code.is_none(), "{ran:?}");
+        assert_eq!(ran.output, "begun\n");
+        assert_eq!(processes_with(&mark), Vec::<String>::new(), "all are gone with the limit");
+        let ran = world.run(&format!("{left} exit 0")).await;
+        assert_eq!(ran.exit_code, Some(0));
+        assert_eq!(processes_with(&mark), Vec::<String>::new(), "and with the command's end");
+    }
+}
+
+/// The command lines of this machine's processes that have this argument.
+fn processes_with(argument: &str) -> Vec<String> {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let lines = processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
+    let lines = lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " "));
+    lines.filter(|line| line.split(' ').any(|word| word == argument)).collect()
+}
+
+#[tokio::test]
+async fn bombs_go_off_inside() {
+    let mut world = World::new(true);
+    world.policy.limits.processes = 400;
+    world.policy.limits.disk_bytes = 64 << 20;
+    world.policy.limits.file_bytes = 16 << 20;
+    world.policy.limits.memory_bytes = 512 << 20;
+    let ran = world.run_for(&intruder("forks"), Duration::from_secs(3)).await;
+    assert!(ran.timed_out, "{ran:?}");
+    assert_eq!(world.run("echo well").await.output, "well\n", "the host goes on");
+
+    let ran = world.run("head -c 20000000 /dev/zero > large").await;
+    World::assert_refused(&ran, "one large file");
+    let fill = "i=0; while true; do head -c 8000000 /dev/zero > f$i; i=$((i+1)); sleep 0.02; done";
+    let ran = world.run(fill).await;
+    assert!(ran.stopped.as_ref().is_some_and(|why| why.contains("64 MiB")), "{ran:?}");
+    let ran = world.run(&intruder("memory 1073741824")).await;
+    assert!(ran.output.contains("TryReserveError"), "{ran:?}");
+    let ran = world.run("yes | head -c 50000000; echo end").await;
+    assert!(ran.output.len() < 64 * 1024 && ran.output.ends_with("end\n"), "{}", ran.output.len());
+}
+
+#[tokio::test]
+async fn what_the_user_allows_is_there() {
+    let outside = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    fs::write(outside.path().join("file"), "SHARED").unwrap();
+    let shown = outside.path().canonicalize().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    for namespaces in [true, false] {
+        let readable = Access { readable: vec![shown.clone()], ..Access::default() };
+        let world = World::with(readable, namespaces);
+        let path = shown.join("file").display().to_string();
+        assert_eq!(world.run(&format!("cat {path}")).await.output, "SHARED");
+        World::assert_refused(&world.run(&format!("echo x > {path}")).await, "write");
+
+        let writable = Access { writable: vec![shown.clone()], network: true, ..Access::default() };
+        let world = World::with(writable, namespaces);
+        let ran = world.run(&format!("cat {path} && echo -n SHARED > {path}")).await;
+        assert_eq!(ran.exit_code, Some(0), "{ran:?}");
+        let ran = world.run(&intruder(&format!("tcp 127.0.0.1:{port}"))).await;
+        assert_eq!(ran.exit_code, Some(0), "{ran:?}");
+    }
 }

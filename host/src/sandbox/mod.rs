@@ -33,7 +33,7 @@ use std::time::Duration;
 
 pub use policy::{Access, Limits, Policy};
 pub use probe::{Abilities, probe};
-pub use running::{Ran, run};
+pub use running::{Job, Ran, run, run_under};
 
 /// The first argument of the program when it is its own helper.
 pub const HELPER: &str = "__sandbox";

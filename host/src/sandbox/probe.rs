@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Access, Sandbox, running};
+use super::{Access, Job, Sandbox, running};
 use crate::{Error, Result};
 
 /// How long building the walls may take at most.
@@ -39,7 +39,14 @@ pub async fn probe(helper: &Path, access: &Access, folder: &Path) -> Result<Sand
 async fn try_out(sandbox: &Sandbox, folder: &Path) -> Result<()> {
     let place = tempfile::tempdir_in(folder)
         .map_err(|error| Error::failed(format!("no folder for a first command: {error}")))?;
-    let ran = running::run(sandbox, place.path(), place.path(), "exit 7", PATIENCE).await?;
+    let job = Job {
+        command_line: "exit 7".to_owned(),
+        folder: place.path().to_owned(),
+        temporary: place.path().to_owned(),
+        time: PATIENCE,
+        hold: Box::new(()),
+    };
+    let ran = running::run(sandbox, job).await?;
     if ran.exit_code == Some(7) {
         return Ok(());
     }

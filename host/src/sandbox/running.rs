@@ -5,7 +5,7 @@
 
 use std::io::{self, PipeReader, Read};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
@@ -34,34 +34,36 @@ pub struct Ran {
     pub stopped: Option<String>,
 }
 
-/// Runs a command line by `sh -c` in `folder`, with `temporary` for its
-/// temporary files and its home. An error means that it could not be run.
-pub async fn run(
-    sandbox: &Sandbox,
-    folder: &Path,
-    temporary: &Path,
-    command_line: &str,
-    time: Duration,
-) -> Result<Ran> {
-    let policy = sandbox.policy(folder, temporary);
-    run_by(sandbox, &policy, command_line, time).await
+/// What is to be run.
+pub struct Job {
+    /// The command line, for `sh -c`.
+    pub command_line: String,
+    /// The folder that it works in.
+    pub folder: PathBuf,
+    /// Where its temporary files and its home are.
+    pub temporary: PathBuf,
+    /// How long it may take.
+    pub time: Duration,
+    /// Dropped once nothing of the command is left, whoever waits for it.
+    pub hold: Box<dyn Send>,
+}
+
+/// Runs a command. An error means that it could not be run.
+pub async fn run(sandbox: &Sandbox, job: Job) -> Result<Ran> {
+    let policy = sandbox.policy(&job.folder, &job.temporary);
+    run_under(sandbox, &policy, job).await
 }
 
 /// The same under a policy that is ready.
-pub(super) async fn run_by(
-    sandbox: &Sandbox,
-    policy: &Policy,
-    command_line: &str,
-    time: Duration,
-) -> Result<Ran> {
+pub async fn run_under(sandbox: &Sandbox, policy: &Policy, job: Job) -> Result<Ran> {
     let home = policy.temporary.join("home");
     std::fs::create_dir_all(&home).map_err(failed)?;
-    let mut running = Running::start(sandbox, policy, command_line).map_err(failed)?;
+    let mut running =
+        Running::start(sandbox, policy, &job.command_line, job.hold).map_err(failed)?;
     let (mut timed_out, mut stopped) = (false, None);
     tokio::select! {
-        // Both at once: whoever closes its output early still runs.
         () = running.ended() => {}
-        () = tokio::time::sleep(time) => timed_out = true,
+        () = tokio::time::sleep(job.time) => timed_out = true,
         sentence = growth::too_much(policy) => stopped = Some(sentence),
     }
     let (status, output) = running.finish().await?;
@@ -121,7 +123,12 @@ struct Running {
 }
 
 impl Running {
-    fn start(sandbox: &Sandbox, policy: &Policy, command_line: &str) -> io::Result<Self> {
+    fn start(
+        sandbox: &Sandbox,
+        policy: &Policy,
+        command_line: &str,
+        hold: Box<dyn Send>,
+    ) -> io::Result<Self> {
         let (output, writer) = io::pipe()?;
         let mut command = sandbox.command(policy, command_line)?;
         // Without a helper nobody would read the lifeline but the command.
@@ -136,6 +143,7 @@ impl Running {
         std::thread::Builder::new().name("command".into()).spawn(move || {
             // Nobody waits any more where the call was dropped.
             let _ = tell_read.send(follow(child, output, tell_ended));
+            drop(hold);
         })?;
         Ok(Self { ended, read: Some(read), lifeline, group })
     }
@@ -172,8 +180,8 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if self.read.is_some() {
-            drop(self.lifeline.take());
+        // The helper ends everything once its lifeline is gone, and itself last.
+        if self.read.is_some() && self.lifeline.take().is_none() {
             self.kill();
         }
     }

@@ -8,6 +8,7 @@ use std::io::{self, Read};
 use std::process::{ExitCode, Stdio};
 use std::thread;
 
+use rustix::io::Errno;
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socket_with};
 use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, wait};
 
@@ -44,7 +45,13 @@ pub(super) fn run(stage: &Stage) -> io::Result<ExitCode> {
 /// Waits for one child, and for orphans meanwhile.
 fn wait_for(child: Pid) -> io::Result<i32> {
     loop {
-        let Some((ended, status)) = wait(WaitOptions::empty())? else { continue };
+        let (ended, status) = match wait(WaitOptions::empty()) {
+            Ok(Some(ended)) => ended,
+            Ok(None) | Err(Errno::INTR) => continue,
+            // The other thread has ended them all.
+            Err(Errno::CHILD) => return Ok(ABANDONED),
+            Err(error) => return Err(error.into()),
+        };
         if ended == child {
             let signal = status.terminating_signal().map(|signal| 128 + signal);
             return Ok(status.exit_status().or(signal).unwrap_or(1));
