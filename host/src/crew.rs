@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use crate::agent::{Account, Agent, ClaimLanding, RoleModels, Slot};
+use crate::agent::{Account, Agent, ClaimLanding, Commands, RoleModels, Slot, lock_files, prepare};
 use crate::clock::Clock;
 use crate::cycle::Crew;
 use crate::lm::budget::Ledger;
@@ -13,6 +13,7 @@ use crate::plugin::{CallFailure, Plugins};
 use crate::queue::{Claim, RunStore, Store};
 use crate::repo::path::CheckoutPath;
 use crate::repo::{BranchOutcome, Checkouts, Lander, Repository};
+use crate::sandbox::Sandbox;
 use crate::transcript::{About, CallTranscript, Journal};
 use crate::types::{
     Brief, CycleReport, Domain, DomainPlan, ProjectPlan, Report, Role, Usage, Verdict,
@@ -42,6 +43,10 @@ pub struct HostCrew {
     pub checkouts: Arc<Checkouts>,
     /// Lands what workers hand in.
     pub lander: Arc<Lander>,
+    /// How commands are run; none where nobody can.
+    pub sandbox: Option<Arc<Sandbox>>,
+    /// The user's command that prepares a slot.
+    pub setup: Option<String>,
     /// The run's store, for what calls cost.
     pub store: RunStore,
     /// Where what agents say is written down.
@@ -60,11 +65,30 @@ impl HostCrew {
         let slot = self.slot(name).await?;
         let alone = slot.busy.clone().write_owned().await;
         let (checkout, commit) = (slot.checkout.clone(), commit.to_owned());
+        let (checkouts, name) = (self.checkouts.clone(), name.to_owned());
         blocking("preparing a checkout", move || {
             let _alone = alone;
+            checkouts.temporary(&name)?;
             checkout.reset(&commit)
         })
         .await?;
+        Ok(slot)
+    }
+
+    /// The same for somebody who runs commands: what the user's setup command
+    /// makes is there, unless git's files say that it is none of the project's.
+    async fn prepared_slot_at(&self, name: &str, commit: &str) -> Result<Arc<Slot>> {
+        let slot = self.slot_at(name, commit).await?;
+        let (Some(sandbox), Some(setup)) = (&self.sandbox, &self.setup) else { return Ok(slot) };
+        let mut prepared = slot.prepared.lock().await;
+        let wanted = lock_files(slot.checkout.folder());
+        if prepared.as_ref() != Some(&wanted) {
+            *prepared = None;
+            prepare(sandbox, &slot, setup).await?;
+            self.slot_at(name, commit).await?;
+            *prepared = Some(wanted);
+        }
+        drop(prepared);
         Ok(slot)
     }
 
@@ -73,8 +97,13 @@ impl HostCrew {
             return Ok(slot.clone());
         }
         let (checkouts, slot_name) = (self.checkouts.clone(), name.to_owned());
-        let checkout = blocking("making a checkout", move || checkouts.open(&slot_name)).await?;
-        let slot = Arc::new(Slot { checkout: Arc::new(checkout), busy: Arc::default() });
+        let (checkout, temporary) = blocking("making a checkout", move || {
+            Ok((checkouts.open(&slot_name)?, checkouts.temporary(&slot_name)?))
+        })
+        .await?;
+        let (checkout, busy) = (Arc::new(checkout), Arc::default());
+        let slot =
+            Arc::new(Slot { checkout, busy, temporary, prepared: tokio::sync::Mutex::default() });
         self.known_slots().insert(name.to_owned(), slot.clone());
         Ok(slot)
     }
@@ -93,10 +122,15 @@ impl HostCrew {
         landing: Option<ClaimLanding>,
         account: Account,
     ) -> Result<Arc<Agent>, Setback> {
+        let commands = self.sandbox.as_ref().map(|sandbox| Commands {
+            sandbox: sandbox.clone(),
+            temporary: slot.temporary.clone(),
+        });
         Ok(Arc::new(Agent {
             name: name.to_owned(),
             role,
             slot,
+            commands,
             root: self.repository.root().clone(),
             model: self.models.of(role).map_err(Setback::Stop)?.clone(),
             account,
@@ -265,7 +299,7 @@ impl Crew for HostCrew {
         let cycle = brief.cycle;
         let (transcript, base) = self.begin_work(claim, cycle).await.map_err(Setback::Stop)?;
         let transcript = Arc::new(transcript);
-        let slot = self.slot_at(&claim.slot, &base).await.map_err(Setback::Stop)?;
+        let slot = self.prepared_slot_at(&claim.slot, &base).await.map_err(Setback::Stop)?;
         let landing = Some(self.landing(claim, &transcript));
         let account = self.account(cycle, Some(&claim.task.id));
         let (name, role) = (&claim.slot, Role::Worker);
@@ -281,7 +315,7 @@ impl Crew for HostCrew {
 
     async fn review(&self, brief: Brief, report: CycleReport) -> Result<Verdict, Setback> {
         let cycle = brief.cycle;
-        let slot = self.slot_at(JUDGE_SLOT, &report.head).await.map_err(Setback::Stop)?;
+        let slot = self.prepared_slot_at(JUDGE_SLOT, &report.head).await.map_err(Setback::Stop)?;
         let transcript = Arc::new(self.journal.call(About {
             agent: JUDGE_SLOT.to_owned(),
             role: Role::Judge,

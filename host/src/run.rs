@@ -22,6 +22,7 @@ use crate::plugin::Plugins;
 use crate::queue::{Database, NewRun, RunStore, Store};
 use crate::repo::lock::HostLock;
 use crate::repo::{BranchOutcome, Checkouts, Lander, Repository};
+use crate::sandbox::{self, Sandbox};
 use crate::transcript::{self, Entry, Host, Journal, Recorder, Replay};
 use crate::{Error, OWN_FOLDER, Result, crash};
 use spending::Spending;
@@ -40,6 +41,9 @@ pub struct Run {
     models: RoleModels,
     spending: Spending,
     plugins: Plugins,
+    sandbox: Option<Arc<Sandbox>>,
+    /// What a person should know before the run begins.
+    warnings: Vec<String>,
     /// Keeps other hosts away until the run has ended.
     lock: HostLock,
 }
@@ -73,6 +77,7 @@ impl Run {
         refuse_foreign_folder(&options, &repository)?;
         let checkouts = Checkouts::new(repository.clone(), &id, &options.cache_folder()?)?;
         make_own_folder(&options)?;
+        let (sandbox, warnings) = sandbox(&options).await?;
         let database = Database::open(&path)?;
         let row = NewRun {
             goal: options.goal.clone(),
@@ -90,6 +95,8 @@ impl Run {
         let store = store.with_journal(journal.clone());
         let spending = Spending::read(&store, &options, &models).await?;
         Ok(Self {
+            sandbox,
+            warnings,
             options,
             clock,
             store,
@@ -122,7 +129,10 @@ impl Run {
         store.resumed(tip.clone(), options.max_cycles, options.max_workers).await?;
         let journal = journal(&options, &store, tip, None, &clock).await?;
         let store = store.with_journal(journal.clone());
+        let (sandbox, warnings) = sandbox(&options).await?;
         Ok(Self {
+            sandbox,
+            warnings,
             options,
             clock,
             store,
@@ -145,8 +155,10 @@ impl Run {
     /// writes down how the run ended. An error means that not even that could
     /// be written down.
     pub async fn go(self, stop: Stop) -> Result<RunResult> {
-        self.warn_of_untracked_files().await?;
+        self.warn().await?;
         let Self {
+            sandbox,
+            warnings: _,
             options,
             clock,
             store,
@@ -168,6 +180,8 @@ impl Run {
             checkouts: Arc::new(checkouts),
             lander: lander.clone(),
             store: store.clone(),
+            sandbox,
+            setup: options.setup.clone(),
             journal,
             clock,
             goal: options.goal.clone(),
@@ -194,7 +208,10 @@ impl Run {
         }
     }
 
-    async fn warn_of_untracked_files(&self) -> Result<()> {
+    async fn warn(&self) -> Result<()> {
+        for message in &self.warnings {
+            self.store.record("host", Event::Warning { message: message.clone() }).await?;
+        }
         let count = self.repository.untracked_files();
         if count == 0 {
             return Ok(());
@@ -256,6 +273,31 @@ async fn load(options: &Options, replay: Option<&Arc<Replay>>) -> Result<(Plugin
     let compiled = options.cache_folder()?.join("compiled");
     let plugins = Plugins::load(&options.plugins_folder()?, &compiled)?;
     Ok((plugins, RoleModels::connect(options, replay).await?))
+}
+
+/// How commands are run, and what is to be said of it. A run goes on without
+/// them where this machine can't keep them from doing harm.
+async fn sandbox(options: &Options) -> Result<(Option<Arc<Sandbox>>, Vec<String>)> {
+    let Some(helper) = &options.sandbox_helper else { return Ok((None, Vec::new())) };
+    let (helper, access) = (helper.clone(), options.access.clone());
+    if options.unsandboxed_commands {
+        let warning = "COMMANDS ARE NOT SANDBOXED (--unsandboxed-commands): a model can read, change \
+                       and send whatever you can";
+        let sandbox = Sandbox { helper, access, abilities: None };
+        return Ok((Some(Arc::new(sandbox)), vec![warning.to_owned()]));
+    }
+    match sandbox::probe(&helper, &access, &options.cache_folder()?).await {
+        Ok(sandbox) => Ok((Some(Arc::new(sandbox)), Vec::new())),
+        Err(_) if options.setup.is_some() => Err(Error::failed(
+            "--setup needs a sandbox, and this machine has none; `code-agent doctor` says why",
+        )),
+        Err(error) => {
+            tracing::debug!("no sandbox: {error}");
+            let warning = "no commands are offered, for this machine can't keep them from doing harm; \
+                           `code-agent doctor` says why";
+            Ok((None, vec![warning.to_owned()]))
+        }
+    }
 }
 
 /// Waits for what is landing, then brings rows, branch and working tree in

@@ -3,15 +3,18 @@
 //! are components, tools are `tools/`, landing is `repo/`.
 
 mod asking;
+mod commands;
 mod landing;
 mod models;
 mod rights;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::RwLock;
 
 pub use asking::{Account, unanswered};
+pub use commands::{Commands, Prepared, ended, lock_files, prepare};
 pub use landing::{ClaimLanding, RunLog};
 pub use models::{RoleModel, RoleModels};
 pub use rights::{Grant, Rights};
@@ -41,6 +44,8 @@ pub struct Agent {
     pub account: Account,
     /// Where it is written down.
     pub transcript: Arc<CallTranscript>,
+    /// How it runs commands; none where it may not or nobody can.
+    pub commands: Option<Commands>,
     /// Where a worker's changes land; others have none.
     pub landing: Option<ClaimLanding>,
     /// What ended the attempt while the component was still at work.
@@ -56,6 +61,10 @@ pub struct Slot {
     /// Tools hold it for reading, a reset for writing: a tool of an attempt
     /// that was dropped must not write into the next one's files.
     pub busy: Arc<RwLock<()>>,
+    /// Where commands keep their temporary files.
+    pub temporary: PathBuf,
+    /// What the user's setup command has prepared it for.
+    pub prepared: tokio::sync::Mutex<Option<Prepared>>,
 }
 
 impl Agent {
@@ -69,9 +78,10 @@ impl Agent {
         self.role
     }
 
-    /// Its role's rights.
+    /// Its role's rights, as far as the host can grant them.
     pub fn rights(&self) -> Rights {
-        Rights::of(self.role)
+        let rights = Rights::of(self.role);
+        if self.commands.is_some() { rights } else { rights.without_commands() }
     }
 
     /// Whom it asks.

@@ -44,7 +44,10 @@ impl fmt::Display for Grant {
 
 /// What one agent may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rights(&'static [Grant]);
+pub struct Rights {
+    grants: &'static [Grant],
+    commands: bool,
+}
 
 const READER: &[Grant] = &[Grant::Lm, Grant::Tools, Grant::Files, Grant::Git, Grant::Settings];
 const WORKER: &[Grant] = &[
@@ -58,19 +61,25 @@ const WORKER: &[Grant] = &[
 ];
 
 impl Rights {
-    /// The rights that come with a role. Planners and the judge read; a
-    /// worker reads and writes. Commands are nobody's while there is no
-    /// sandbox to run them in.
+    /// The rights that come with a role. Planners read; the judge reads and
+    /// runs commands, in a checkout that is thrown away; a worker reads, writes
+    /// and runs commands.
     pub fn of(role: Role) -> Self {
         match role {
-            Role::MainPlanner | Role::SubPlanner | Role::Judge => Self(READER),
-            Role::Worker => Self(WORKER),
+            Role::MainPlanner | Role::SubPlanner => Self { grants: READER, commands: false },
+            Role::Judge => Self { grants: READER, commands: true },
+            Role::Worker => Self { grants: WORKER, commands: true },
         }
+    }
+
+    /// The same where there is no sandbox to run commands in.
+    pub fn without_commands(self) -> Self {
+        Self { commands: false, ..self }
     }
 
     /// Whether the right is among them.
     pub fn allows(self, grant: Grant) -> bool {
-        self.0.contains(&grant)
+        if grant == Grant::Commands { self.commands } else { self.grants.contains(&grant) }
     }
 }
 
@@ -79,12 +88,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_workers_write_and_nobody_runs_commands() {
+    fn only_workers_write_and_planners_run_no_commands() {
         for role in Role::ALL {
             let rights = Rights::of(role);
             assert_eq!(rights.allows(Grant::FilesWrite), role == Role::Worker);
             assert_eq!(rights.allows(Grant::GitWrite), role == Role::Worker);
-            assert!(!rights.allows(Grant::Commands));
+            let runs = matches!(role, Role::Worker | Role::Judge);
+            assert_eq!(rights.allows(Grant::Commands), runs);
+            assert!(!rights.without_commands().allows(Grant::Commands));
             assert!(rights.allows(Grant::Files) && rights.allows(Grant::Lm));
         }
     }

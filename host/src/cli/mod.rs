@@ -2,11 +2,13 @@
 //! its end into an exit code. One file per subcommand.
 
 mod cycles;
+mod doctor;
 mod follow;
 mod look;
 mod progress;
 mod resume;
 mod run;
+mod sandbox_arguments;
 mod show;
 mod spending;
 mod spending_arguments;
@@ -53,6 +55,8 @@ enum Command {
     Cycles(cycles::CyclesArguments),
     /// Show a task: draft, attempts, report and commits.
     Show(show::ShowArguments),
+    /// Look whether this machine has what a run needs.
+    Doctor(doctor::DoctorArguments),
     /// Show what was said between an agent and its model.
     Transcript(transcript::TranscriptArguments),
 }
@@ -66,6 +70,7 @@ impl Command {
             Self::Tasks(arguments) => &arguments.look.log,
             Self::Cycles(arguments) => &arguments.look.log,
             Self::Show(arguments) => &arguments.look.log,
+            Self::Doctor(arguments) => &arguments.log,
             Self::Transcript(arguments) => &arguments.look.log,
         }
     }
@@ -78,6 +83,7 @@ impl Command {
             Self::Tasks(arguments) => tasks::tasks(&arguments),
             Self::Cycles(arguments) => cycles::cycles(&arguments),
             Self::Show(arguments) => show::show(&arguments),
+            Self::Doctor(arguments) => doctor::doctor(arguments).await,
             Self::Transcript(arguments) => transcript::transcript(&arguments),
         }
     }

@@ -9,6 +9,7 @@ use clap::Args;
 use super::LogArguments;
 use super::look::{find_run, open};
 use super::run::{absolute, drive};
+use super::sandbox_arguments::SandboxArguments;
 use super::spending_arguments::SpendingArguments;
 use super::timeouts::TimeoutArguments;
 use crate::clock::Clock;
@@ -41,6 +42,8 @@ pub(super) struct ResumeArguments {
     max_requests: Option<u32>,
     #[command(flatten)]
     timeouts: TimeoutArguments,
+    #[command(flatten)]
+    sandbox: SandboxArguments,
     /// Print what happens as JSON lines on stdout.
     #[arg(long)]
     json: bool,
@@ -69,6 +72,7 @@ fn override_options(options: &mut Options, arguments: ResumeArguments) -> Result
     options.max_retries = arguments.max_retries.unwrap_or(options.max_retries);
     options.max_requests = arguments.max_requests.or(options.max_requests);
     options.timeouts = arguments.timeouts.named().or(options.timeouts);
+    arguments.sandbox.overlay(options)?;
     options.refill(&arguments.spending.named(None))
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::LogArguments;
 use super::follow::Follower;
+use super::sandbox_arguments::SandboxArguments;
 use super::spending_arguments::SpendingArguments;
 use super::timeouts::TimeoutArguments;
 use super::{spending, summary};
@@ -54,6 +55,8 @@ pub(super) struct RunArguments {
     max_requests: Option<u32>,
     #[command(flatten)]
     timeouts: TimeoutArguments,
+    #[command(flatten)]
+    sandbox: SandboxArguments,
     /// Print what happens as JSON lines on stdout.
     #[arg(long)]
     json: bool,
@@ -125,6 +128,7 @@ fn options(arguments: RunArguments) -> Result<Options> {
     options.max_retries = arguments.max_retries;
     options.max_requests = arguments.max_requests;
     options.timeouts = arguments.timeouts.named();
+    arguments.sandbox.overlay(&mut options)?;
     options.fill(&arguments.spending.named(arguments.branch))?;
     match (is_given, &options.replay) {
         // A recording knows its goal.

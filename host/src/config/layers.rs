@@ -57,7 +57,10 @@ impl Options {
         named: &Named,
         environment: fn(&mut Options, bool) -> Result<()>,
     ) -> Result<()> {
-        let UserConfig { models, keys, prices, bounds, max_requests, timeouts } = config;
+        let UserConfig { models, keys, prices, bounds, max_requests, timeouts, access } = config;
+        self.access.network |= access.network;
+        self.access.readable.extend(access.readable);
+        self.access.writable.extend(access.writable);
         bounds.overlay(self);
         // What is there already comes from flags.
         self.max_requests = self.max_requests.or(max_requests);

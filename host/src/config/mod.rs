@@ -20,6 +20,7 @@ use crate::lm::budget::Limits as SpendingLimits;
 use crate::lm::prices::{Cost, Price};
 use crate::lm::{ModelChoice, Secret, Timeouts};
 use crate::plugin::manifest;
+use crate::sandbox::Access;
 use crate::{Error, Result};
 
 pub use layers::Named;
@@ -60,6 +61,20 @@ pub struct Options {
     /// A recorded run that is played back: nobody is asked anything.
     #[serde(default)]
     pub replay: Option<PathBuf>,
+    /// The program that builds the sandbox's walls: `code-agent` itself. Without
+    /// it there are no commands.
+    #[serde(skip)]
+    pub sandbox_helper: Option<PathBuf>,
+    /// What commands may use beyond the usual.
+    #[serde(default)]
+    pub access: Access,
+    /// Whether commands run without a sandbox, which lets models do whatever the
+    /// user can.
+    #[serde(default)]
+    pub unsandboxed_commands: bool,
+    /// A command that prepares each slot, with the network: `npm ci`.
+    #[serde(default)]
+    pub setup: Option<String>,
     /// What models cost, by `NAME` or `PROVIDER:NAME`, where that is not known
     /// or not right.
     #[serde(default)]
@@ -113,6 +128,10 @@ impl Options {
             role_models: BTreeMap::new(),
             api_keys: BTreeMap::new(),
             replay: None,
+            sandbox_helper: None,
+            access: Access::default(),
+            unsandboxed_commands: false,
+            setup: None,
             prices: BTreeMap::new(),
             max_tokens: None,
             max_cost: None,

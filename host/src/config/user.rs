@@ -6,6 +6,7 @@ use std::fs::Metadata;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
 use toml::Table;
 
 use super::environment::folder;
@@ -13,6 +14,7 @@ use super::file::{BOUNDS, Bounds, Section, read, unknown};
 use super::models::{DEFAULT, ModelOptions, ROLE_WORDS};
 use crate::lm::prices::Price;
 use crate::lm::{Provider, Secret, Timeouts};
+use crate::sandbox::Access;
 use crate::{Error, Result};
 
 /// The permission bits that let others read a file: its group and the world.
@@ -33,6 +35,7 @@ pub(super) struct UserConfig {
     pub(super) bounds: Bounds,
     pub(super) max_requests: Option<u32>,
     pub(super) timeouts: Timeouts,
+    pub(super) access: Access,
 }
 
 /// Where the config lies; none where the environment names no home.
@@ -51,7 +54,7 @@ pub(super) fn load() -> Result<UserConfig> {
 fn load_from(path: &Path) -> Result<UserConfig> {
     let Some((table, metadata)) = read(path)? else { return Ok(UserConfig::default()) };
     let top = Section { path, name: "", table: &table };
-    let tables = ["models", "keys", "prices"];
+    let tables = ["models", "keys", "prices", "sandbox"];
     let known: Vec<&str> = tables.into_iter().chain(BOUNDS).chain(SERVER).collect();
     top.check_keys(&known)?;
     Ok(UserConfig {
@@ -61,6 +64,7 @@ fn load_from(path: &Path) -> Result<UserConfig> {
         bounds: top.bounds()?,
         max_requests: top.whole("max-requests")?,
         timeouts: timeouts(&top)?,
+        access: access(&top)?,
     })
 }
 
@@ -71,6 +75,12 @@ fn timeouts(top: &Section<'_>) -> Result<Timeouts> {
         gap: top.whole("gap-timeout")?,
         total: top.whole("request-timeout")?,
     })
+}
+
+fn access(top: &Section<'_>) -> Result<Access> {
+    let Some(value) = top.table.get("sandbox") else { return Ok(Access::default()) };
+    Access::deserialize(value.clone())
+        .map_err(|error| top.wrong(&format!("[sandbox]: {}", error.message())))
 }
 
 fn models(top: &Section<'_>) -> Result<BTreeMap<String, ModelOptions>> {

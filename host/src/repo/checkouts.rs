@@ -86,6 +86,21 @@ impl Checkouts {
     }
 }
 
+impl Checkouts {
+    /// A slot's folder for temporary files, emptied.
+    pub fn temporary(&self, slot: &str) -> Result<PathBuf> {
+        let path = self.run_folder.path.join(format!("{slot}.tmp"));
+        match self.run_folder.remove(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(failed(format!("empty {}", path.display()))(error));
+            }
+            _ => {}
+        }
+        make_private_folder(&path)?;
+        Ok(path)
+    }
+}
+
 /// Checkouts inside the repository would turn up in the user's `git status`.
 fn refuse_inside(repository: &Repository, path: &Path) -> Result<()> {
     if path.starts_with(repository.top()) || path.starts_with(repository.common_directory()) {

@@ -8,13 +8,16 @@ use serde::{Deserialize, Serialize};
 /// What the user allows beyond the usual: from the command line or the user's
 /// own config, never from a file of the repository.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Access {
     /// The machine's network.
+    #[serde(rename = "allow-network")]
     pub network: bool,
     /// More that can be read.
+    #[serde(rename = "allow-read")]
     pub readable: Vec<PathBuf>,
     /// More that can be written.
+    #[serde(rename = "allow-write")]
     pub writable: Vec<PathBuf>,
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 
+use super::command::{self, RUN_COMMAND};
 use super::git::{self, GIT_TOOLS};
 use super::specs::{FILE_TOOLS, Tool};
 use crate::agent::{Agent, Grant, Rights};
@@ -16,11 +17,18 @@ const MOST_CALLS: usize = 128;
 
 /// The tools for these rights.
 pub fn specs(rights: Rights) -> Vec<ToolSpec> {
-    all().filter(|tool| !tool.writes || rights.allows(Grant::FilesWrite)).map(Tool::spec).collect()
+    all().filter(|tool| is_allowed(tool, rights)).map(Tool::spec).collect()
 }
 
 fn all() -> impl Iterator<Item = &'static Tool> {
-    FILE_TOOLS.iter().chain(GIT_TOOLS)
+    FILE_TOOLS.iter().chain(GIT_TOOLS).chain([&RUN_COMMAND])
+}
+
+fn is_allowed(tool: &Tool, rights: Rights) -> bool {
+    if tool.name == RUN_COMMAND.name {
+        return rights.allows(Grant::Commands);
+    }
+    !tool.writes || rights.allows(Grant::FilesWrite)
 }
 
 fn find(name: &str) -> Option<&'static Tool> {
@@ -86,9 +94,12 @@ async fn call_one(agent: &Agent, call: &ToolCall) -> Result<String, CallError> {
             names.join(", ")
         )));
     };
-    if tool.writes && !agent.rights().allows(Grant::FilesWrite) {
+    if tool.name == RUN_COMMAND.name && is_allowed(tool, agent.rights()) {
+        return command::call(agent, &call.arguments).await;
+    }
+    if !is_allowed(tool, agent.rights()) {
         return Err(CallError::Denied(format!(
-            "`{}` changes files, and the {} may only read",
+            "`{}` is not for the {}, or not to be had on this host",
             tool.name,
             agent.role()
         )));

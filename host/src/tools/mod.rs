@@ -3,11 +3,12 @@
 //!
 //! `files`, `edit`, `listing` and `search` are plain blocking functions for
 //! components' calls; `call_file_tool` does the same for a model's. `git` holds
-//! git's tools, and `catalogue` runs a reply's calls, whichever tools they name.
+//! git's tools, `command` the one that runs commands, and `catalogue` runs a reply's calls, whichever tools they name.
 
 pub mod arguments;
 mod calls;
 pub mod catalogue;
+pub mod command;
 pub mod edit;
 pub mod files;
 pub mod git;

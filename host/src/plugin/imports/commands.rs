@@ -1,19 +1,22 @@
-//! `commands`: linked, so that components that import it load; no role has
-//! the right to it while the host has no sandbox to run commands in.
+//! `commands`: command lines in the caller's checkout, inside the sandbox.
 
 use crate::agent::Grant;
 use crate::plugin::bindings::code_agent::plugin::commands::{CommandOutput, Host};
 use crate::plugin::convert::ImportError;
 use crate::plugin::state::CallState;
-use crate::types::CallError;
 
 impl Host for CallState {
     async fn run(
         &mut self,
-        _command_line: String,
-        _timeout_seconds: u32,
+        command_line: String,
+        timeout_seconds: u32,
     ) -> Result<CommandOutput, ImportError> {
         self.enter(Grant::Commands)?;
-        Err(CallError::Unavailable("this host has no sandbox to run commands in".into()).into())
+        let ran = self.agent.clone().run_command(&command_line, Some(timeout_seconds)).await?;
+        let mut output = ran.output;
+        if let Some(why) = ran.stopped {
+            output.push_str(&format!("\n[stopped: {why}]\n"));
+        }
+        Ok(CommandOutput { exit_code: ran.exit_code, output, timed_out: ran.timed_out })
     }
 }

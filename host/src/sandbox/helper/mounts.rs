@@ -10,8 +10,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use rustix::mount::{
-    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind_recursive, mount_change,
-    mount_remount, unmount,
+    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive,
+    mount_change, mount_remount, unmount,
 };
 use rustix::process::{chdir, pivot_root};
 
@@ -38,12 +38,16 @@ pub(super) fn enter_root(policy: &Policy) -> io::Result<()> {
     fs::create_dir_all(&root).map_err(doing(format!("make {}", root.display())))?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
     mount("tmpfs", &root, "tmpfs", flags, c"mode=0755").map_err(doing("mount a root"))?;
+    // First, for what is shown may lie in the machine's own `/tmp`. The root in
+    // the making lies in it too, and does not come along.
+    let temporary = inside(&root, Path::new("/tmp"));
+    fs::create_dir_all(&temporary).map_err(doing("make /tmp"))?;
+    mount_bind(&policy.temporary, &temporary).map_err(doing("bind /tmp"))?;
     for path in &policy.readable {
         show(&root, path)?;
     }
     make_devices(&root)?;
     make_processes(&root)?;
-    bind(&policy.temporary, &inside(&root, Path::new("/tmp")))?;
     for path in policy.writable.iter().chain([&policy.folder]) {
         bind(path, &inside(&root, path))?;
     }

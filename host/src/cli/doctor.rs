@@ -1,0 +1,107 @@
+//! `code-agent doctor`: whether what a run needs is there, and what to do where
+//! it isn't. Changes nothing but the cache folder.
+
+#![expect(clippy::disallowed_methods, reason = "the cache folder is no checkout")]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::LogArguments;
+use super::run::absolute;
+use super::sandbox_arguments::SandboxArguments;
+use super::terminal::print;
+use crate::plugin::Plugins;
+use crate::repo::Repository;
+use crate::sandbox::probe;
+use crate::{Options, Result};
+
+#[derive(Args, Clone)]
+pub(super) struct DoctorArguments {
+    /// The git repository, or the folder in it that a run would be about.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    root_path: PathBuf,
+    /// The branch that the work would go to.
+    #[arg(long, default_value = "main")]
+    branch: String,
+    /// The folder with plugins.toml [default: the one shipped with the program].
+    #[arg(long, value_name = "DIR")]
+    plugins: Option<PathBuf>,
+    #[command(flatten)]
+    sandbox: SandboxArguments,
+    #[command(flatten)]
+    pub(super) log: LogArguments,
+}
+
+/// What was looked at, and a sentence about it; an error where a run would fail.
+type Finding = (&'static str, Result<String>);
+
+pub(super) async fn doctor(arguments: DoctorArguments) -> Result<ExitCode> {
+    let mut options = Options::new("Look", absolute(&arguments.root_path)?);
+    options.branch = arguments.branch;
+    options.plugins = arguments.plugins;
+    arguments.sandbox.overlay(&mut options)?;
+    let findings: [Finding; 4] = [
+        ("repository", repository(&options)),
+        ("plugins", plugins(&options)),
+        ("cache", cache(&options)),
+        ("commands", commands(&options).await),
+    ];
+    let mut well = true;
+    for (what, finding) in findings {
+        let line = match finding {
+            Ok(sentence) => format!("ok    {what}: {sentence}\n"),
+            // A run goes on without commands, and workers can prove less.
+            Err(error) => {
+                well = false;
+                format!("FAIL  {what}: {error}\n")
+            }
+        };
+        print(&line)?;
+    }
+    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn repository(options: &Options) -> Result<String> {
+    let found = Repository::open(&options.root_path, &options.branch, true)?;
+    Ok(format!("{}, a run can start on the branch {}", found.top().display(), found.branch()))
+}
+
+fn plugins(options: &Options) -> Result<String> {
+    let folder = options.plugins_folder()?;
+    Plugins::load(&folder, &options.cache_folder()?.join("compiled"))?;
+    Ok(format!("{}, every role is filled", folder.display()))
+}
+
+fn cache(options: &Options) -> Result<String> {
+    let folder = options.cache_folder()?;
+    std::fs::create_dir_all(&folder).and_then(|()| tempfile::tempdir_in(&folder)).map_err(
+        |error| crate::Error::failed(format!("{} can't be written: {error}", folder.display())),
+    )?;
+    Ok(folder.display().to_string())
+}
+
+async fn commands(options: &Options) -> Result<String> {
+    if options.unsandboxed_commands {
+        return Ok("NOT SANDBOXED: they can do whatever you can (--unsandboxed-commands)".into());
+    }
+    let Some(helper) = &options.sandbox_helper else {
+        return Err(crate::Error::failed("this program's own path is not known"));
+    };
+    let folder = options.cache_folder()?;
+    let sandbox = probe(helper, &options.access, &folder).await.map_err(|error| {
+        crate::Error::failed(format!(
+            "{error}. Runs go on without `run_command`; it needs Linux with Landlock (5.19 or \
+             newer, and `landlock` in /sys/kernel/security/lsm) and seccomp"
+        ))
+    })?;
+    let without = sandbox.abilities.and_then(|abilities| abilities.without);
+    Ok(match without {
+        None => "behind namespaces, Landlock and seccomp".into(),
+        Some(why) => format!(
+            "behind Landlock and seccomp, without a network of their own, for namespaces of users \
+             are not to be had ({why}); on Ubuntu an AppArmor profile for this program allows them"
+        ),
+    })
+}

@@ -1,0 +1,48 @@
+//! Flags that say what commands may do, the same for `run`, `resume` and
+//! `doctor`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::run::absolute;
+use crate::{Options, Result};
+
+#[derive(Args, Clone)]
+#[group(skip)]
+pub(super) struct SandboxArguments {
+    /// Let commands use the machine's network.
+    #[arg(long)]
+    allow_network: bool,
+    /// Let commands read this file or folder too.
+    #[arg(long, value_name = "PATH")]
+    allow_read: Vec<PathBuf>,
+    /// Let commands write this file or folder too.
+    #[arg(long, value_name = "PATH")]
+    allow_write: Vec<PathBuf>,
+    /// DANGEROUS: run commands without a sandbox. They can do whatever you can:
+    /// read your keys, delete your files, send them anywhere.
+    #[arg(long)]
+    unsandboxed_commands: bool,
+    /// A command that prepares each worker's checkout, such as 'npm ci'; it alone may use the
+    /// network, and runs again when a lock file changes.
+    #[arg(long, value_name = "COMMAND")]
+    setup: Option<String>,
+}
+
+impl SandboxArguments {
+    /// Lays what the flags say over the options, and names this program as the
+    /// sandbox's helper.
+    pub(super) fn overlay(self, options: &mut Options) -> Result<()> {
+        let paths = |paths: &[PathBuf]| paths.iter().map(|path| absolute(path)).collect();
+        let (readable, writable): (Result<Vec<_>>, Result<Vec<_>>) =
+            (paths(&self.allow_read), paths(&self.allow_write));
+        options.access.network |= self.allow_network;
+        options.access.readable.extend(readable?);
+        options.access.writable.extend(writable?);
+        options.unsandboxed_commands |= self.unsandboxed_commands;
+        options.setup = self.setup.or(options.setup.take());
+        options.sandbox_helper = std::env::current_exe().ok();
+        Ok(())
+    }
+}
