@@ -14,6 +14,7 @@ mod broken_storage;
 mod budget;
 mod chaos;
 mod claims;
+mod commands;
 mod conflicts;
 mod faults;
 mod hostile_planners;

@@ -20,7 +20,7 @@ fn record(project: &Project, server: &ModelServer, workers: u32) -> Command {
     command
 }
 
-fn transcript(project: &Project) -> PathBuf {
+pub fn transcript(project: &Project) -> PathBuf {
     let id: String = project.query("SELECT run_id FROM runs");
     project.path().join(format!(".code-agent/runs/{id}/transcript.jsonl"))
 }
