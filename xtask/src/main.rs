@@ -11,6 +11,7 @@
 //! It needs cargo, git and the package registries, and none of the crates that
 //! it builds.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use lexopt::prelude::*;
@@ -36,7 +37,8 @@ Chores:
   test           checks the format, builds the components, lints and tests
   demo           runs the program on a small project with a scripted model
   try-llama      runs it with a real, very weak model from PyPI; needs python3
-  bench [NAME]   runs a benchmark, or all of them
+  bench [NAME]   runs a benchmark, or all of them; `bench tools DIR` tries that
+                 tree, too
 
 Options of plugins, test, demo and try-llama:
   --toolchain auto|rustup|debian
@@ -56,7 +58,7 @@ enum Chore {
     Test(Choice),
     Demo(demo::Options),
     TryLlama(Choice),
-    Bench(Option<String>),
+    Bench(Option<String>, Option<PathBuf>),
 }
 
 fn main() -> ExitCode {
@@ -69,7 +71,7 @@ fn main() -> ExitCode {
         Chore::Test(choice) => check::run(&command::top(), choice),
         Chore::Demo(options) => demo::run(&command::top(), &options),
         Chore::TryLlama(choice) => demo::llama::run(&command::top(), choice),
-        Chore::Bench(name) => bench::run(&command::top(), name.as_deref()),
+        Chore::Bench(name, tree) => bench::run(&command::top(), name.as_deref(), tree.as_deref()),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -112,8 +114,11 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Chore> {
             .checked()
             .map(Chore::Demo),
         (["try-llama"], choice) => Ok(Chore::TryLlama(choice.unwrap_or_default())),
-        (["bench"], None) => Ok(Chore::Bench(None)),
-        (["bench", name], None) => Ok(Chore::Bench(Some((*name).to_owned()))),
+        (["bench"], None) => Ok(Chore::Bench(None, None)),
+        (["bench", name], None) => Ok(Chore::Bench(Some((*name).to_owned()), None)),
+        (["bench", "tools", tree], None) => {
+            Ok(Chore::Bench(Some("tools".to_owned()), Some(tree.into())))
+        }
         _ => Err(Failure::Usage(format!("there is no chore `{}` like that", words.join(" ")))),
     }
 }

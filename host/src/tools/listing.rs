@@ -1,7 +1,9 @@
 //! Lists a checkout's files and draws its folders. Names only; nothing is
 //! opened here.
 
-use ignore::DirEntry;
+use std::sync::{Mutex, PoisonError};
+
+use ignore::{DirEntry, WalkState};
 
 use super::globs::Globs;
 use super::output::Output;
@@ -16,7 +18,7 @@ pub const USUAL_DEPTH: u32 = 3;
 /// The files that were asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
-    /// In the order of a walk by name.
+    /// Sorted.
     pub paths: Vec<CheckoutPath>,
     /// Whether there were more than asked for.
     pub truncated: bool,
@@ -34,23 +36,46 @@ pub fn list(
 ) -> Result<Listing, CallError> {
     let globs = Globs::parse(globs)?;
     let below = place::resolve(folder, below)?;
-    let mut walk = walk::walk(folder, &below)?;
-    let mut listing = Listing::default();
-    for entry in walk.sort_by_file_name(Ord::cmp).build() {
-        let Some((path, kind)) = entry.ok().and_then(|entry| name(folder, &entry)) else {
-            listing.skipped += 1;
-            continue;
-        };
-        if kind != Kind::File || !path.is_within(&below) || !globs.want(&path) {
-            continue;
-        }
-        if listing.paths.len() >= max_entries as usize {
-            listing.truncated = true;
-            break;
-        }
-        listing.paths.push(path);
-    }
+    let most = max_entries as usize;
+    let found = Mutex::new(Listing::default());
+    walk::walk(folder, &below)?.threads(walk::threads()).build_parallel().run(|| {
+        let (globs, below, found) = (&globs, &below, &found);
+        Box::new(move |entry| {
+            let named = entry.ok().and_then(|entry| name(folder, &entry));
+            let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+            match named {
+                None => found.skipped += 1,
+                Some((path, Kind::File)) if path.is_within(below) && globs.want(&path) => {
+                    found.add(path, most);
+                }
+                Some(_) => {}
+            }
+            WalkState::Continue
+        })
+    });
+    let mut listing = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    listing.cut(most);
     Ok(listing)
+}
+
+/// Paths that are kept beyond what was asked for, before those that sort last
+/// are dropped: whoever came last is not known before the end.
+const ROOM: usize = 4096;
+
+impl Listing {
+    fn add(&mut self, path: CheckoutPath, most: usize) {
+        self.paths.push(path);
+        if self.paths.len() > most.saturating_add(ROOM) {
+            self.cut(most);
+        }
+    }
+
+    /// Keeps those that sort first.
+    fn cut(&mut self, most: usize) {
+        self.paths.sort_unstable();
+        self.truncated |= self.paths.len() > most;
+        self.paths.truncate(most);
+    }
 }
 
 /// An indented picture of the folders below `path`, `depth` levels deep. Its

@@ -122,6 +122,15 @@ pub fn open_to_read(directory: &Dir, place: &CheckoutPath) -> Result<File, CallE
     open(directory, place, &options)
 }
 
+/// Opens a file that a walk has just listed as a regular one; returns its length
+/// too. What has come to stand there since is refused without waiting, but was
+/// opened: for a device that may be felt.
+pub fn open_listed(directory: &Dir, place: &CheckoutPath) -> Result<(File, u64), CallError> {
+    let mut options = OpenOptions::new();
+    options.read(true).nonblock(true).follow(FollowSymlinks::No);
+    open_sized(directory, place, &options)
+}
+
 /// Opens a regular file for writing, and creates it where it is missing; what
 /// it holds stays. `place` has its links followed already.
 pub fn open_to_write(directory: &Dir, place: &CheckoutPath) -> Result<File, CallError> {
@@ -143,11 +152,19 @@ pub fn open_to_write(directory: &Dir, place: &CheckoutPath) -> Result<File, Call
 }
 
 fn open(directory: &Dir, place: &CheckoutPath, options: &OpenOptions) -> Result<File, CallError> {
+    open_sized(directory, place, options).map(|(file, _)| file)
+}
+
+fn open_sized(
+    directory: &Dir,
+    place: &CheckoutPath,
+    options: &OpenOptions,
+) -> Result<(File, u64), CallError> {
     let file =
         directory.open_with(place.as_path(), options).map_err(|error| failure(place, &error))?;
     // Somebody may have put another thing there since it was looked at.
     let metadata = file.metadata().map_err(|error| failure(place, &error))?;
-    if metadata.is_file() { Ok(file) } else { Err(not_regular(place)) }
+    if metadata.is_file() { Ok((file, metadata.len())) } else { Err(not_regular(place)) }
 }
 
 fn check_regular(directory: &Dir, place: &CheckoutPath) -> Result<(), CallError> {

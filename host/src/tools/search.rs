@@ -30,8 +30,6 @@ const LONGEST_PATTERN: usize = 4096;
 const LARGEST_PATTERN: usize = 4 << 20;
 /// In bytes: what the caches of one thread's automaton may take.
 const LARGEST_CACHE: usize = 8 << 20;
-/// Hundreds of agents search in one process: none takes all cores.
-const MOST_THREADS: usize = 4;
 
 /// What to look for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,8 +83,7 @@ pub fn search(folder: &Folder, query: &Query) -> Result<Hits, CallError> {
     let globs = Globs::parse(&query.globs)?;
     let max_hits = query.max_hits.min(MOST_HITS) as usize;
     let found = Mutex::new(Found::default());
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
-    walk::walk(folder, &CheckoutPath::top())?.threads(threads).build_parallel().run(|| {
+    walk::walk(folder, &CheckoutPath::top())?.threads(walk::threads()).build_parallel().run(|| {
         let mut searcher = searcher(query);
         let (matcher, globs, found) = (&matcher, &globs, &found);
         Box::new(move |entry| {
@@ -159,8 +156,8 @@ fn search_file(
     path: CheckoutPath,
     max_hits: usize,
 ) -> Result<FileHits, Skipped> {
-    let file = place::open_to_read(folder.directory(), &path).map_err(|_| Skipped)?;
-    if file.metadata().map_err(|_| Skipped)?.len() > LARGEST_FILE {
+    let (file, length) = place::open_listed(folder.directory(), &path).map_err(|_| Skipped)?;
+    if length > LARGEST_FILE {
         return Err(Skipped);
     }
     let mut hits = FileHits { path, lines: Vec::new(), total: 0, max_hits, is_binary: false };

@@ -46,19 +46,32 @@ pub fn walk(folder: &Folder, below: &CheckoutPath) -> Result<WalkBuilder, CallEr
     Ok(walk)
 }
 
+/// Hundreds of agents walk in one process: none takes all cores.
+const MOST_THREADS: usize = 4;
+
+/// How many threads a walk may have.
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS)
+}
+
 /// The `.gitignore` files of a walk, each read once.
 struct Rules {
     directory: Dir,
-    read: RwLock<HashMap<PathBuf, Arc<Gitignore>>>,
+    read: RwLock<HashMap<PathBuf, Chain>>,
 }
+
+/// The rules that hold in a folder, its own first; files without any are left
+/// out.
+type Chain = Arc<[Arc<Gitignore>]>;
 
 impl Rules {
     /// Whether `path` is left out. The deepest folder that says something
     /// about it decides. Folders above were not left out, or the walk would
     /// not have come here.
     fn ignore(&self, path: &Path, is_folder: bool) -> bool {
-        for folder in path.ancestors().skip(1) {
-            match self.of(folder).matched(path, is_folder) {
+        let Some(folder) = path.parent() else { return false };
+        for rules in self.of(folder).iter() {
+            match rules.matched(path, is_folder) {
                 Match::None => {}
                 Match::Ignore(_) => return true,
                 Match::Whitelist(_) => return false,
@@ -67,14 +80,22 @@ impl Rules {
         false
     }
 
-    fn of(&self, folder: &Path) -> Arc<Gitignore> {
+    fn of(&self, folder: &Path) -> Chain {
         // A map that a panic left behind still holds whole entries.
-        if let Some(rules) = self.read.read().unwrap_or_else(PoisonError::into_inner).get(folder) {
-            return Arc::clone(rules);
+        if let Some(chain) = self.read.read().unwrap_or_else(PoisonError::into_inner).get(folder) {
+            return Arc::clone(chain);
         }
-        let rules = Arc::new(self.parse(folder).unwrap_or_else(Gitignore::empty));
+        let above = folder.parent().map(|parent| self.of(parent));
+        let own = self.parse(folder).filter(|rules| !rules.is_empty()).map(Arc::new);
+        let chain: Chain = match (own, above) {
+            (None, Some(above)) => above,
+            (own, above) => own
+                .into_iter()
+                .chain(above.iter().flat_map(|above| above.iter().cloned()))
+                .collect(),
+        };
         let mut read = self.read.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(read.entry(folder.to_owned()).or_insert(rules))
+        Arc::clone(read.entry(folder.to_owned()).or_insert(chain))
     }
 
     /// None where the folder has no `.gitignore` that is a plain file, as for

@@ -21,6 +21,7 @@ mod bindings {
 
 use std::hint::black_box;
 
+use bindings::code_agent::plugin::tools;
 use bindings::code_agent::plugin::types::{Brief, Domain, Error, Priority, TaskDraft};
 use bindings::exports::code_agent::plugin::sub_planner::{DomainPlan, Guest};
 
@@ -46,9 +47,30 @@ impl Guest for Hostile {
             "memory" => take_all_memory(),
             "recursion" => Err(Error::Invalid(format!("came back with {}", recurse(black_box(0))))),
             "error" => Err(Error::Unavailable("this domain asks for an error".to_owned())),
-            _ => Ok(one_task(domain)),
+            name => match name.strip_prefix("calls ").and_then(|count| count.parse().ok()) {
+                Some(count) => call_tools(count, &domain),
+                None => Ok(one_task(domain)),
+            },
         }
     }
+}
+
+/// Makes so many calls of one tool, one after the other: the domain's pattern
+/// is the tool's name, its description the arguments. For benchmarks.
+fn call_tools(count: u32, domain: &Domain) -> Result<DomainPlan, Error> {
+    for _ in 0..count {
+        let call = tools::ToolCall {
+            id: "1".to_owned(),
+            name: domain.file_patterns.concat(),
+            arguments: domain.description.clone(),
+        };
+        let results = tools::call(&[call])?;
+        if results.iter().any(|result| result.is_error) {
+            return Err(Error::Invalid("a tool's call failed".to_owned()));
+        }
+    }
+    let summary = format!("{count} calls were answered");
+    Ok(DomainPlan { summary, tasks: Vec::new(), domains: Vec::new() })
 }
 
 #[cfg(target_arch = "wasm32")]

@@ -43,20 +43,22 @@ pub(super) fn enter_root(policy: &Policy) -> io::Result<()> {
     let temporary = inside(&root, Path::new("/tmp"));
     fs::create_dir_all(&temporary).map_err(doing("make /tmp"))?;
     mount_bind(&policy.temporary, &temporary).map_err(doing("bind /tmp"))?;
+    let mut shown = Vec::with_capacity(policy.readable.len());
     for path in &policy.readable {
-        show(&root, path)?;
+        shown.extend(show(&root, path)?);
     }
+    shown.extend(make_processes(&root)?);
+    make_read_only(&shown)?;
     make_devices(&root)?;
-    make_processes(&root)?;
     for path in policy.writable.iter().chain([&policy.folder]) {
         bind(path, &inside(&root, path))?;
     }
     go_there(&root)
 }
 
-/// Shows a path as it is, read-only. A link stays a link: where it leads is
-/// shown if that can be seen too.
-fn show(root: &Path, path: &Path) -> io::Result<()> {
+/// Shows a path as it is, and returns where. A link stays a link: where it leads
+/// is shown if that can be seen too.
+fn show(root: &Path, path: &Path) -> io::Result<Option<PathBuf>> {
     let target = inside(root, path);
     if let Ok(link) = fs::read_link(path) {
         make_parent(&target)?;
@@ -64,15 +66,11 @@ fn show(root: &Path, path: &Path) -> io::Result<()> {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                 Err(doing(format!("link {}", path.display()))(error))
             }
-            _ => Ok(()),
+            _ => Ok(None),
         };
     }
     bind(path, &target)?;
-    // What is mounted below came along, each with flags of its own.
-    for point in mount_points(&target)? {
-        make_read_only(&point)?;
-    }
-    Ok(())
+    Ok(Some(target))
 }
 
 fn inside(root: &Path, path: &Path) -> PathBuf {
@@ -94,12 +92,19 @@ fn bind(path: &Path, target: &Path) -> io::Result<()> {
     mount_bind_recursive(path, target).map_err(doing(format!("bind {}", path.display())))
 }
 
-/// Who is not the machine's root can't take flags off a mount, so those that
-/// it has are named again.
-fn make_read_only(point: &MountPoint) -> io::Result<()> {
-    let flags = point.flags | MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID;
-    mount_remount(&point.path, flags, c"")
-        .map_err(doing(format!("make {} read-only", point.path.display())))
+/// Makes these read-only, with what is mounted below, for that came along. Who
+/// is not the machine's root can't take flags off a mount, so those that each
+/// has are named again.
+fn make_read_only(shown: &[PathBuf]) -> io::Result<()> {
+    for point in mount_points()? {
+        if !shown.iter().any(|target| point.path.starts_with(target)) {
+            continue;
+        }
+        let flags = point.flags | MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID;
+        mount_remount(&point.path, flags, c"")
+            .map_err(doing(format!("make {} read-only", point.path.display())))?;
+    }
+    Ok(())
 }
 
 struct MountPoint {
@@ -107,13 +112,13 @@ struct MountPoint {
     flags: MountFlags,
 }
 
-/// The mounts at a path and below it, from `/proc/self/mountinfo` (proc(5)).
-fn mount_points(at: &Path) -> io::Result<Vec<MountPoint>> {
+/// All mounts, from `/proc/self/mountinfo` (proc(5)).
+fn mount_points() -> io::Result<Vec<MountPoint>> {
     let table = fs::read_to_string("/proc/self/mountinfo").map_err(doing("list the mounts"))?;
     let points = table.lines().filter_map(|line| {
         let mut fields = line.split(' ').skip(4);
         let path = PathBuf::from(unescaped(fields.next()?));
-        path.starts_with(at).then(|| MountPoint { path, flags: flags(fields.next().unwrap_or("")) })
+        Some(MountPoint { path, flags: flags(fields.next()?) })
     });
     Ok(points.collect())
 }
@@ -157,12 +162,12 @@ fn make_devices(root: &Path) -> io::Result<()> {
 
 /// Where the machine's `/proc` has covers over parts of it, as in containers,
 /// no new one is allowed: then the machine's own is shown, read-only.
-fn make_processes(root: &Path) -> io::Result<()> {
+fn make_processes(root: &Path) -> io::Result<Option<PathBuf>> {
     let folder = root.join("proc");
     fs::create_dir_all(&folder).map_err(doing("make /proc"))?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     match mount("proc", &folder, "proc", flags, None) {
-        Ok(()) => Ok(()),
+        Ok(()) => Ok(None),
         Err(_) => show(root, Path::new("/proc")),
     }
 }
