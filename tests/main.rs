@@ -26,6 +26,7 @@ mod program;
 mod project;
 mod refusals;
 mod replay;
+mod restore;
 mod sandbox;
 mod scripts;
 mod status;

@@ -15,6 +15,7 @@ use code_agent::queue::{Database, NewRun};
 use code_agent::repo::path::CheckoutPath;
 use code_agent::repo::{Checkouts, Repository};
 use code_agent::tools::call_file_tool;
+use code_agent::tools::place::WriteArea;
 use code_agent::transcript::CallTranscript;
 use code_agent::types::{Brief, Domain, Role};
 
@@ -77,7 +78,8 @@ fn called_natively(agent: &Agent) -> Result<Duration> {
     let begun = Instant::now();
     for _ in 0..CALLS {
         let folder = agent.slot.checkout.folder();
-        call_file_tool(folder, &agent.root, false, TOOL.0, TOOL.1).ok_or("no such tool")??;
+        let area = WriteArea { folder, root: &agent.root, keeper: None };
+        call_file_tool(area, false, TOOL.0, TOOL.1).ok_or("no such tool")??;
     }
     Ok(begun.elapsed())
 }

@@ -144,7 +144,18 @@ impl Agent {
         work: impl FnOnce(WriteArea<'_>) -> Result<T, CallError> + Send + 'static,
     ) -> Result<T, CallError> {
         let root = self.root.clone();
-        self.in_folder(move |folder| work(WriteArea { folder, root: &root })).await
+        let (store, subject) = (self.account.store.clone(), self.account.subject.clone());
+        self.in_checkout(move |checkout| {
+            let keep = |path: &CheckoutPath, bytes: &[u8]| -> Result<String, CallError> {
+                let kept = checkout.keep(bytes).and_then(|blob| {
+                    store.keep_file(subject.clone(), path.as_str().to_owned(), blob.clone())?;
+                    Ok(blob)
+                });
+                kept.map_err(|error| CallError::Unavailable(error.to_string()))
+            };
+            work(WriteArea { folder: checkout.folder(), root: &root, keeper: Some(&keep) })
+        })
+        .await
     }
 
     /// Lands what is in the checkout now; returns the commit. A conflict ends

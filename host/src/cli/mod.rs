@@ -6,6 +6,7 @@ mod doctor;
 mod follow;
 mod look;
 mod progress;
+mod restore;
 mod resume;
 mod run;
 mod sandbox_arguments;
@@ -55,6 +56,8 @@ enum Command {
     Cycles(cycles::CyclesArguments),
     /// Show a task: draft, attempts, report and commits.
     Show(show::ShowArguments),
+    /// Bring back what a tool has replaced, or list what there is.
+    Restore(restore::RestoreArguments),
     /// Look whether this machine has what a run needs.
     Doctor(doctor::DoctorArguments),
     /// Show what was said between an agent and its model.
@@ -70,6 +73,7 @@ impl Command {
             Self::Tasks(arguments) => &arguments.look.log,
             Self::Cycles(arguments) => &arguments.look.log,
             Self::Show(arguments) => &arguments.look.log,
+            Self::Restore(arguments) => &arguments.look.log,
             Self::Doctor(arguments) => &arguments.log,
             Self::Transcript(arguments) => &arguments.look.log,
         }
@@ -83,6 +87,7 @@ impl Command {
             Self::Tasks(arguments) => tasks::tasks(&arguments),
             Self::Cycles(arguments) => cycles::cycles(&arguments),
             Self::Show(arguments) => show::show(&arguments),
+            Self::Restore(arguments) => restore::restore(&arguments),
             Self::Doctor(arguments) => doctor::doctor(arguments).await,
             Self::Transcript(arguments) => transcript::transcript(&arguments),
         }

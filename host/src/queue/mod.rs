@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use read::{CycleRow, Reader, RunRow, TaskRow};
+pub use read::{CycleRow, KeptFile, Reader, RunRow, TaskRow};
 #[doc(hidden)]
 pub use sqlite::measured;
 pub use sqlite::{Database, RunStore};

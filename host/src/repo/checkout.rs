@@ -73,6 +73,12 @@ impl Checkout {
         Ok(Changes { changes, outside: outside.into_iter().map(|found| found.path).collect() })
     }
 
+    /// Has git keep these bytes; returns the blob's id.
+    pub fn keep(&self, bytes: &[u8]) -> Result<String> {
+        let kept = self.repository.git()?.blob(bytes).map(|id| id.to_string());
+        kept.map_err(failed("keep what a tool replaces"))
+    }
+
     /// Removes the folder.
     pub fn close(self) {
         drop(self);

@@ -39,7 +39,7 @@ pub use checkout::Checkout;
 pub use checkouts::Checkouts;
 pub use landing::{LandError, Landed, Lander, Landing, LandingLog, LandingRecord};
 pub use open::Repository;
-pub use patch::{Patch, patch};
+pub use patch::{Patch, blob, patch, top_of};
 pub use views::{CommitSummary, FileChange, StatusEntry};
 pub use working_tree::BranchOutcome;
 

@@ -1,13 +1,13 @@
 //! What a commit says and changes, for a person who asks. Reads only.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::open::{find_common_directory, open_above};
 use super::views::print;
 use super::{commit_id, failed};
-use crate::Result;
+use crate::{Error, Result};
 
 /// A commit, as a person looks at it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -26,6 +26,22 @@ pub fn patch(root_path: &Path, commit: &str) -> Result<Patch> {
     find_common_directory(root_path)?;
     let git = open_above(root_path)?;
     read(&git, commit_id(commit)?, commit).map_err(failed(format!("read the commit {commit}")))
+}
+
+/// The bytes of a blob, given by 40 hex digits.
+pub fn blob(root_path: &Path, id: &str) -> Result<Vec<u8>> {
+    find_common_directory(root_path)?;
+    let git = open_above(root_path)?;
+    let found = git.find_blob(commit_id(id)?).map(|blob| blob.content().to_vec());
+    found.map_err(failed(format!("read the blob {id}; `git gc` may have removed it")))
+}
+
+/// The top of the working tree that holds `root_path`.
+pub fn top_of(root_path: &Path) -> Result<PathBuf> {
+    let git = open_above(root_path)?;
+    git.workdir()
+        .map(Path::to_path_buf)
+        .ok_or_else(|| Error::usage("this repository has no working tree; name a place with --to"))
 }
 
 fn read(git: &git2::Repository, id: git2::Oid, hex: &str) -> Result<Patch, git2::Error> {

@@ -115,11 +115,19 @@ fn write(area: WriteArea<'_>, arguments: &Arguments) -> Result<String, CallError
     let path = file_path(arguments, "path")?;
     let content = arguments.required_text("content")?;
     let written = files::write(area, &path, content.as_bytes(), None)?;
-    let what = match written {
+    let what = match &written {
         Written::Created => "created",
-        Written::Replaced => "replaced what was in",
+        Written::Replaced { .. } => "replaced what was in",
     };
-    Ok(format!("{what} {path}: {} lines, {} bytes", content.lines().count(), content.len()))
+    let size = format!("{} lines, {} bytes", content.lines().count(), content.len());
+    Ok(match written {
+        Written::Replaced { kept: Some(blob) } => format!(
+            "{what} {path}: {size}. What was there is kept; a person gets it back with \
+             `code-agent restore {}`",
+            blob.get(..10).unwrap_or(&blob)
+        ),
+        _ => format!("{what} {path}: {size}"),
+    })
 }
 
 fn edit_file(area: WriteArea<'_>, arguments: &Arguments) -> Result<String, CallError> {

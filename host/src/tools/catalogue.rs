@@ -112,10 +112,10 @@ async fn call_one(agent: &Agent, call: &ToolCall) -> Result<String, CallError> {
         return git::call(agent, tool, &call.arguments).await;
     }
     let (name, arguments) = (tool.name, call.arguments.clone());
-    let (root, may_write) = (agent.root.clone(), tool.writes);
+    let may_write = tool.writes;
     agent
-        .in_folder(move |folder| {
-            super::call_file_tool(folder, &root, may_write, name, &arguments)
+        .in_write_area(move |area| {
+            super::call_file_tool(area, may_write, name, &arguments)
                 .unwrap_or_else(|| Err(CallError::NotFound(format!("no tool is called `{name}`"))))
         })
         .await

@@ -27,12 +27,15 @@ pub struct Text {
 }
 
 /// What a write did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Written {
     /// There was no such file.
     Created,
     /// There was one.
-    Replaced,
+    Replaced {
+        /// The name under which what it held is kept, if somebody keeps it.
+        kept: Option<String>,
+    },
 }
 
 /// At most `length` bytes from `offset`, both in bytes; fewer at the file's
@@ -131,7 +134,7 @@ pub fn write(
     }
     let place = area.file(path)?;
     let written = match area.folder.directory().symlink_metadata(place.as_path()) {
-        Ok(_) => Written::Replaced,
+        Ok(_) => Written::Replaced { kept: keep(area, &place)? },
         Err(_) => Written::Created,
     };
     create_parent(area, &place)?;
@@ -143,6 +146,26 @@ pub fn write(
     };
     fill(&mut file).map_err(|error| failure(path, &error))?;
     Ok(written)
+}
+
+/// Has somebody keep what a file holds. What is too large to be read is too
+/// large to be kept, and no model has read it either.
+fn keep(area: WriteArea<'_>, place: &CheckoutPath) -> Result<Option<String>, CallError> {
+    let Some(keeper) = area.keeper else { return Ok(None) };
+    let (mut file, length) = match place::open_to_read(area.folder.directory(), place) {
+        Ok(file) => {
+            let length = file.metadata().map_err(|error| failure(place, &error))?.len();
+            (file, length)
+        }
+        // The write says why it can't be done.
+        Err(_) => return Ok(None),
+    };
+    if length > LARGEST_FILE {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(|error| failure(place, &error))?;
+    keeper(place, &bytes).map(Some)
 }
 
 fn create_parent(area: WriteArea<'_>, place: &CheckoutPath) -> Result<(), CallError> {
@@ -267,11 +290,14 @@ mod tests {
     #[test]
     fn writes_keep_the_mode_and_follow_links_that_stay_inside() {
         let (guard, folder) = checkout(&[("run.sh", "long old text")]);
-        let area = WriteArea { folder: &folder, root: &path("") };
+        let area = WriteArea { folder: &folder, root: &path(""), keeper: None };
         fs::set_permissions(guard.path().join("run.sh"), fs::Permissions::from_mode(0o750))
             .unwrap();
         symlink("run.sh", guard.path().join("link")).unwrap();
-        assert_eq!(write(area, &path("link"), b"new", None).unwrap(), Written::Replaced);
+        assert_eq!(
+            write(area, &path("link"), b"new", None).unwrap(),
+            Written::Replaced { kept: None }
+        );
         assert_eq!(fs::read(guard.path().join("run.sh")).unwrap(), b"new");
         assert_eq!(mode(&guard.path().join("run.sh")), 0o750);
         assert!(guard.path().join("link").is_symlink());
@@ -286,7 +312,7 @@ mod tests {
     #[test]
     fn writes_stay_below_the_root_path() {
         let (guard, folder) = checkout(&[("in/x", "x"), ("out/y", "y"), ("inside", "")]);
-        let area = WriteArea { folder: &folder, root: &path("in") };
+        let area = WriteArea { folder: &folder, root: &path("in"), keeper: None };
         symlink("../out", guard.path().join("in/folder")).unwrap();
         symlink("../out/y", guard.path().join("in/file")).unwrap();
         for name in ["out/y", "inside", "new", "in/folder/y", "in/folder/a/b", "in/file"] {
@@ -307,7 +333,7 @@ mod tests {
     #[test]
     fn hostile_targets_are_not_written() {
         let (guard, folder) = checkout(&[(".git/config", "key"), ("d/x", "")]);
-        let area = WriteArea { folder: &folder, root: &path("") };
+        let area = WriteArea { folder: &folder, root: &path(""), keeper: None };
         let outside = tempfile::tempdir().unwrap();
         fs::write(outside.path().join("victim"), "old").unwrap();
         fs::hard_link(outside.path().join("victim"), guard.path().join("hard")).unwrap();
@@ -342,7 +368,7 @@ mod tests {
     #[test]
     fn files_are_removed_and_renamed() {
         let (guard, folder) = checkout(&[("a", "a"), ("b", "b"), ("d/x", "x")]);
-        let area = WriteArea { folder: &folder, root: &path("") };
+        let area = WriteArea { folder: &folder, root: &path(""), keeper: None };
         rename(area, &path("a"), &path("new/a")).unwrap();
         assert_eq!(fs::read_to_string(guard.path().join("new/a")).unwrap(), "a");
         rename(area, &path("d"), &path("e")).unwrap();

@@ -26,8 +26,6 @@ mod walk;
 use self::arguments::Arguments;
 use self::place::WriteArea;
 use self::specs::FILE_TOOLS;
-use crate::repo::folder::Folder;
-use crate::repo::path::CheckoutPath;
 use crate::types::{CallError, ToolSpec};
 
 /// The file tools as models see them.
@@ -39,8 +37,7 @@ pub fn file_tool_specs() -> Vec<ToolSpec> {
 /// wrote. None where no file tool has that name. Nothing outside of `root`
 /// changes, and nothing at all without `may_write`.
 pub fn call_file_tool(
-    folder: &Folder,
-    root: &CheckoutPath,
+    area: WriteArea<'_>,
     may_write: bool,
     name: &str,
     arguments: &str,
@@ -52,7 +49,7 @@ pub fn call_file_tool(
         ))));
     }
     match Arguments::parse(tool, arguments) {
-        Ok(arguments) => calls::call(WriteArea { folder, root }, name, &arguments),
+        Ok(arguments) => calls::call(area, name, &arguments),
         Err(error) => Some(Err(error)),
     }
 }
@@ -61,11 +58,12 @@ pub fn call_file_tool(
 mod tests {
     use std::fs;
 
-    use super::testing::{checkout, path};
+    use super::testing::{area, checkout};
     use super::*;
+    use crate::repo::folder::Folder;
 
     fn call(folder: &Folder, name: &str, arguments: &str) -> String {
-        match call_file_tool(folder, &path(""), true, name, arguments).unwrap() {
+        match call_file_tool(area(folder), true, name, arguments).unwrap() {
             Ok(output) => output,
             Err(error) => error.to_string(),
         }
@@ -75,8 +73,8 @@ mod tests {
     fn every_tool_that_is_declared_is_there() {
         let (_guard, folder) = checkout(&[]);
         for spec in file_tool_specs() {
-            assert!(call_file_tool(&folder, &path(""), true, &spec.name, "{}").is_some());
-            let reader = call_file_tool(&folder, &path(""), false, &spec.name, "{}").unwrap();
+            assert!(call_file_tool(area(&folder), true, &spec.name, "{}").is_some());
+            let reader = call_file_tool(area(&folder), false, &spec.name, "{}").unwrap();
             assert_eq!(matches!(reader, Err(CallError::Denied(_))), spec.writes, "{}", spec.name);
         }
         // With all that they need: none is declared without being done.
@@ -85,12 +83,12 @@ mod tests {
             let texts: Vec<String> = texts.map(|one| format!("{:?}: \"x\"", one.name)).collect();
             let arguments = format!("{{{}}}", texts.join(", "));
             assert!(
-                call_file_tool(&folder, &path(""), true, tool.name, &arguments).is_some(),
+                call_file_tool(area(&folder), true, tool.name, &arguments).is_some(),
                 "{}",
                 tool.name
             );
         }
-        assert!(call_file_tool(&folder, &path(""), true, "git_status", "{}").is_none());
+        assert!(call_file_tool(area(&folder), true, "git_status", "{}").is_none());
     }
 
     #[test]

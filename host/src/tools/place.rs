@@ -14,13 +14,18 @@ use crate::types::CallError;
 
 /// Where a run may write: a checkout, and the folder in it that the run is
 /// about.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct WriteArea<'a> {
     /// The checkout.
     pub folder: &'a Folder,
     /// Nothing outside this folder may change.
     pub root: &'a CheckoutPath,
+    /// What keeps a file that is replaced; none: nobody does.
+    pub keeper: Option<Keeper<'a>>,
 }
+
+/// Keeps what stood at a path, and says under which name.
+pub type Keeper<'a> = &'a dyn Fn(&CheckoutPath, &[u8]) -> Result<String, CallError>;
 
 impl WriteArea<'_> {
     /// Where a write to `path` ends up, with all links followed; neither the

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use crate::repo::folder::Folder;
 use crate::repo::path::CheckoutPath;
+use crate::tools::place::WriteArea;
 
 /// A folder with these files; it is gone with the guard.
 pub fn checkout(files: &[(&str, &str)]) -> (TempDir, Folder) {
@@ -29,4 +30,10 @@ pub fn path(text: &str) -> CheckoutPath {
 /// A named pipe, at which a careless reader waits for ever.
 pub fn make_pipe(at: &Path) {
     assert!(Command::new("mkfifo").arg(at).status().unwrap().success());
+}
+
+/// All of a checkout, with nobody who keeps what is replaced.
+pub fn area(folder: &Folder) -> WriteArea<'_> {
+    static TOP: std::sync::LazyLock<CheckoutPath> = std::sync::LazyLock::new(CheckoutPath::top);
+    WriteArea { folder, root: &TOP, keeper: None }
 }

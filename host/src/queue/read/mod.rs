@@ -10,7 +10,7 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, params};
 use serde::de::DeserializeOwned;
 
-pub use rows::{CycleRow, TaskRow};
+pub use rows::{CycleRow, KeptFile, TaskRow};
 
 use super::sqlite::{explain, open_to_read};
 use crate::Result;

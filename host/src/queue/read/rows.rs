@@ -45,6 +45,19 @@ pub struct TaskRow {
     pub completed_at: Option<String>,
 }
 
+/// What a tool has replaced, as its row tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KeptFile {
+    /// The git blob that holds it.
+    pub blob_id: String,
+    /// The task during which it was replaced.
+    pub subject: Option<String>,
+    /// Where it was, relative to the repository's top.
+    pub path: String,
+    /// When it was replaced: RFC 3339, UTC.
+    pub created_at: String,
+}
+
 /// A cycle as its row tells it, under the names of the columns.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CycleRow {
@@ -79,6 +92,26 @@ const TASK: &str = "SELECT id, title, tasks.description, priority, tasks.status,
     FROM tasks LEFT JOIN planners ON planner_id = created_by";
 
 impl Reader {
+    /// What tools have replaced in a run, the newest first.
+    pub fn kept_files(&self, run: &str) -> Result<Vec<KeptFile>> {
+        self.explained(|connection| {
+            connection
+                .prepare(
+                    "SELECT blob_id, subject, path, created_at FROM kept_files WHERE run_id = ?1
+                     ORDER BY rowid DESC",
+                )?
+                .query_map([run], |row| {
+                    Ok(KeptFile {
+                        blob_id: row.get(0)?,
+                        subject: row.get(1)?,
+                        path: row.get(2)?,
+                        created_at: row.get(3)?,
+                    })
+                })?
+                .collect()
+        })
+    }
+
     /// The run's tasks: in progress, pending in the order of claims, failed,
     /// completed; with `status` those alone.
     pub fn tasks(&self, run: &str, status: Option<&str>) -> Result<Vec<TaskRow>> {

@@ -67,6 +67,15 @@ impl RunStore {
         self.database.writer.run_blocking(change)
     }
 
+    /// Writes down that git keeps what stood at `path` before a tool replaced it.
+    /// Blocks.
+    pub fn keep_file(&self, subject: Option<String>, path: String, blob: String) -> Result<()> {
+        let keep = move |change: &Change<'_>| {
+            statements::kept_files::keep(change, subject.as_deref(), &path, &blob)
+        };
+        self.database.writer.run_blocking(self.job(keep))
+    }
+
     /// Writes down how the run ended.
     pub async fn end_run(&self, outcome: Outcome, message: Option<String>) -> Result<()> {
         self.write(move |change| statements::runs::end(change, outcome, message)).await

@@ -1,4 +1,4 @@
--- The task store of code-agent, version 3. People query `tasks`, `planners`
+-- The task store of code-agent, version 4. People query `tasks`, `planners`
 -- and `cycles` by hand: their first columns keep these names. Times are
 -- RFC 3339 text in UTC; leases are milliseconds since 1970, for they are compared.
 
@@ -105,6 +105,17 @@ CREATE TABLE usage (
 ) STRICT;
 
 CREATE INDEX usage_by_cycle ON usage (run_id, cycle_number);
+
+-- What tools have replaced in checkouts; git holds it as a blob.
+CREATE TABLE kept_files (
+    blob_id    TEXT NOT NULL,
+    run_id     TEXT NOT NULL REFERENCES runs (run_id),
+    subject    TEXT,                         -- the task
+    path       TEXT NOT NULL,                -- relative to the repository's top
+    created_at TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX kept_files_by_run ON kept_files (run_id);
 
 CREATE TABLE events (
     sequence   INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -2,6 +2,7 @@
 //! each with the events that tell of it. One file per table or two.
 
 pub(super) mod cycles;
+pub(super) mod kept_files;
 pub(super) mod landings;
 pub(super) mod planners;
 pub(super) mod runs;

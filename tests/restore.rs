@@ -1,0 +1,55 @@
+//! What a tool has replaced can be brought back.
+
+use std::fs;
+use std::process::Command;
+
+use model_server::{ModelServer, Rule, Script, finish_task};
+
+use crate::program::{Ended, code_agent, model, run};
+use crate::project::Project;
+use crate::scripts::{content_judge, domain, plan, write_file, writer};
+
+fn restore(project: &Project, arguments: &[&str]) -> Ended {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_code-agent"));
+    run(command.arg("restore").args(arguments).current_dir(project.path()))
+}
+
+#[test]
+fn what_write_file_content_replaced_comes_back() {
+    let project = Project::new(&[("a.txt", "precious\n"), ("b.txt", "b\n")]);
+    let server = ModelServer::start(Script::new([
+        plan(&["one", "two"]),
+        domain("one", &[("Write a", "a.txt")]),
+        domain("two", &[("Write c", "c.txt")]),
+        Rule::worker(&["Task: Write a\n"])
+            .turn(write_file("a.txt", "draft\n"))
+            .turn(write_file("a.txt", "final\n").expects(&["code-agent restore "]))
+            .turn(finish_task("Done.")),
+        writer("Write c", "c.txt", "c\n"),
+        content_judge(),
+    ]))
+    .unwrap();
+    let mut command = code_agent(&project);
+    run(command.args(["--goal", "Write"]).args(model(&server))).expect_code(0);
+    assert_eq!(server.violations(), Vec::<String>::new());
+
+    let listed = restore(&project, &["--json"]).expect_code(0).events();
+    assert_eq!(listed.len(), 2, "{listed:?}");
+    let blob = |index: usize| listed[index]["blob_id"].as_str().unwrap().to_owned();
+    assert!(listed.iter().all(|file| file["path"] == "a.txt"));
+    assert!(restore(&project, &[]).expect_code(0).stdout.contains(&blob(0)[..10]));
+    // The draft was never in any commit.
+    let draft = restore(&project, &[&blob(0)[..8], "--to", "-"]).expect_code(0);
+    assert_eq!(draft.stdout, "draft\n");
+
+    let refused = restore(&project, &[&blob(1)]).expect_code(2);
+    assert!(refused.stderr.contains("--force"), "{}", refused.stderr);
+    assert_eq!(project.read("a.txt"), "final\n");
+    restore(&project, &[&blob(1), "--force"]).expect_code(0);
+    assert_eq!(project.read("a.txt"), "precious\n");
+    let beside = project.beside("elsewhere/a.txt");
+    restore(&project, &[&blob(1), "--to", beside.to_str().unwrap()]).expect_code(0);
+    assert_eq!(fs::read_to_string(beside).unwrap(), "precious\n");
+    let unknown = restore(&project, &["0123456"]).expect_code(2);
+    assert!(unknown.stderr.contains("see `code-agent restore`"), "{}", unknown.stderr);
+}
