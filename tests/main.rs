@@ -17,6 +17,7 @@ mod claims;
 mod commands;
 mod conflicts;
 mod faults;
+mod hostile_inputs;
 mod hostile_planners;
 mod interruption;
 mod large_run;

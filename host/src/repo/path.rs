@@ -51,13 +51,33 @@ impl CheckoutPath {
         Ok(Self(names.join("/")))
     }
 
-    /// Parses a path that has to name something below the top.
+    /// Parses a path that has to name a file, so without a trailing `/`.
     pub fn parse_file(text: &str) -> Result<Self, CallError> {
         let path = Self::parse(text)?;
+        if text.ends_with(['/']) || text.ends_with("/.") {
+            return Err(invalid(text, "names a folder"));
+        }
         if path.is_top() {
             return Err(invalid(text, "names no file"));
         }
         Ok(path)
+    }
+
+    /// Refuses names for new files that a checkout on Windows could not hold: it
+    /// drops dots and spaces at the end, and keeps devices' names for itself
+    /// (Microsoft, "Naming Files, Paths, and Namespaces"). What git has already
+    /// is none of our business.
+    pub fn check_new(&self) -> Result<(), CallError> {
+        for name in self.0.split('/') {
+            if name.ends_with(['.', ' ']) {
+                return Err(invalid(&self.0, "has a name that ends with a dot or a space"));
+            }
+            let stem = name.split('.').next().unwrap_or(name).trim_end();
+            if is_device(stem) {
+                return Err(invalid(&self.0, "has a name that is a device on Windows"));
+            }
+        }
+        Ok(())
     }
 
     /// The path as text; empty for the top.
@@ -95,6 +115,16 @@ impl CheckoutPath {
         let folder = self.0.rsplit_once('/').map_or("", |(folder, _)| folder);
         Some(Self(folder.to_owned()))
     }
+}
+
+fn is_device(stem: &str) -> bool {
+    let numbered = |prefix: &str| {
+        let rest = stem.get(..3).filter(|start| start.eq_ignore_ascii_case(prefix));
+        rest.is_some() && matches!(stem.as_bytes().get(3..), Some([b'1'..=b'9']))
+    };
+    ["con", "prn", "aux", "nul"].iter().any(|device| stem.eq_ignore_ascii_case(device))
+        || numbered("com")
+        || numbered("lpt")
 }
 
 impl fmt::Display for CheckoutPath {

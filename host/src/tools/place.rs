@@ -39,7 +39,10 @@ impl WriteArea<'_> {
                 Ok(target)
             }
             Ok(_) => Ok(name),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(name),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                name.check_new()?;
+                Ok(name)
+            }
             Err(error) => Err(failure(path, &error)),
         }
     }
