@@ -31,6 +31,11 @@ fn main() {
             memory.try_reserve_exact(bytes.parse().unwrap()).unwrap();
             memory.extend_from_slice(b"x");
         }
+        ["keep", bytes] => {
+            let memory = vec![1_u8; bytes.parse().unwrap()];
+            std::thread::sleep(Duration::from_secs(1));
+            println!("kept {}", memory.iter().map(|byte| usize::from(*byte)).sum::<usize>());
+        }
         ["call", call, rest @ ..] => {
             let rest: Vec<libc::c_long> = rest.iter().map(|one| one.parse().unwrap()).collect();
             let argument = |index: usize| rest.get(index).copied().unwrap_or_default();
@@ -47,7 +52,7 @@ fn main() {
             let error = std::io::Error::last_os_error();
             assert!(answer >= 0, "{error}");
         }
-        other => panic!("nobody knows how to do {other:?}"),
+        other => unreachable!("nobody knows how to do {other:?}"),
     }
 }
 

@@ -27,9 +27,13 @@ impl World {
         Self::with(Access::default(), namespaces)
     }
 
-    fn with(mut access: Access, namespaces: bool) -> Self {
-        access.readable.push(programs());
+    fn with(access: Access, namespaces: bool) -> Self {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        Self::of(folder, access, namespaces)
+    }
+
+    fn of(folder: TempDir, mut access: Access, namespaces: bool) -> Self {
+        access.readable.push(programs());
         for name in ["checkout", "temporary", "home/.ssh", "another-slot"] {
             fs::create_dir_all(folder.path().join(name)).unwrap();
         }
@@ -304,6 +308,12 @@ async fn bombs_go_off_inside() {
     let fill = "i=0; while true; do head -c 8000000 /dev/zero > f$i; i=$((i+1)); sleep 0.02; done";
     let ran = world.run(fill).await;
     assert!(ran.stopped.as_ref().is_some_and(|why| why.contains("64 MiB")), "{ran:?}");
+    // Each is small, all together are not: where a control group counts them.
+    let many = format!("for i in 1 2 3 4 5 6; do {} & done; wait", intruder("keep 200000000"));
+    let ran = world.run_for(&many, Duration::from_secs(20)).await;
+    let counted = ran.output.contains("Killed") || ran.output.lines().count() < 6;
+    println!("memory of all together is limited: {counted}");
+    assert_eq!(world.run("echo well").await.output, "well\n", "the host goes on");
     let ran = world.run(&intruder("memory 1073741824")).await;
     assert!(ran.output.contains("TryReserveError"), "{ran:?}");
     let ran = world.run("yes | head -c 50000000; echo end").await;
@@ -343,7 +353,10 @@ fn write(world: &World, files: &[(&str, &str)]) {
 
 #[tokio::test]
 async fn cargo_tests_a_project_and_finds_its_cache_warm() {
-    for world in World::both() {
+    for namespaces in [true, false] {
+        // Outside of this repository, whose settings cargo would look for.
+        let folder = tempfile::tempdir().unwrap();
+        let world = World::of(folder, Access::default(), namespaces);
         write(
             &world,
             &[

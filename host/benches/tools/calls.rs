@@ -1,6 +1,8 @@
 //! A tool call through a component and the catalogue, beside the function that
 //! it comes to.
 
+#![expect(clippy::disallowed_methods, reason = "a benchmark makes what it measures")]
+
 use std::fs;
 use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock};

@@ -1,6 +1,8 @@
 //! A tree like that of a large project: folders in folders, files of some dozen
 //! lines, some that `.gitignore` names.
 
+#![expect(clippy::disallowed_methods, reason = "a benchmark makes what it measures")]
+
 use std::fmt::Write;
 use std::fs;
 

@@ -1,6 +1,6 @@
 //! Running a command where it can do no harm: what it may see and use
 //! (`policy`, `places`), running it and reading what it says (`running`,
-//! `output`, `growth`), the helper that builds the walls from the inside
+//! `output`, `growth`, `group`), the helper that builds the walls from the inside
 //! (`helper`), and whether this machine can do all that (`probe`). Knows
 //! nothing of agents, tools or git.
 //!
@@ -17,9 +17,12 @@
 //! Known gaps. Without user namespaces (some distributions turn them off) a
 //! command may change modes and times of files of its own user outside of its
 //! folder, and see names of other processes; it gets no sockets at all then.
-//! Root's processes are counted by no limit before Linux 6.14. Memory is
-//! limited for each process, not for all of them together.
+//! Where no control group can be made (most users' sessions), memory is limited
+//! for each process and not for all of them together, and root's processes are
+//! counted by no limit before Linux 6.14. On x86-64, a kernel with the x32
+//! interface lets a program make the refused system calls under other numbers.
 
+mod group;
 mod growth;
 pub mod helper;
 mod output;

@@ -2,8 +2,6 @@
 //! system's programs and libraries, and the toolchains that developers keep in
 //! their home folder, by name; never what holds credentials.
 
-#![expect(clippy::disallowed_methods, reason = "the machine's own folders are no checkout")]
-
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -59,12 +57,14 @@ const SYSTEM: [&str; 43] = [
 ];
 
 /// Below the home folder: programs and the packages that they have fetched.
-const TOOLCHAINS: [&str; 30] = [
+const TOOLCHAINS: [&str; 32] = [
     ".asdf",
     ".bun/bin",
     ".bun/install/cache",
     ".cache/go-build",
     ".cargo/bin",
+    ".cargo/config",
+    ".cargo/config.toml",
     ".cargo/git",
     ".cargo/registry",
     ".deno/bin",
@@ -118,7 +118,7 @@ pub(super) fn readable(access: &Access) -> Vec<PathBuf> {
         found.extend(TOOLCHAINS.iter().map(|name| home.join(name)));
     }
     for (variable, below) in [
-        ("CARGO_HOME", &["bin", "git", "registry"] as &[&str]),
+        ("CARGO_HOME", &["bin", "config", "config.toml", "git", "registry"] as &[&str]),
         ("RUSTUP_HOME", &[""]),
         ("JAVA_HOME", &[""]),
         ("GOROOT", &[""]),

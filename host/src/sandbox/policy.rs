@@ -30,7 +30,8 @@ pub struct Limits {
     pub file_bytes: u64,
     /// Bytes of its folder and its temporary folder together.
     pub disk_bytes: u64,
-    /// Bytes of private memory of one process.
+    /// Bytes of private memory: of all processes together where they can be
+    /// counted so, and of each.
     pub memory_bytes: u64,
     /// Files that one process has open.
     pub open_files: u64,
@@ -72,4 +73,7 @@ pub struct Policy {
     pub group: u32,
     /// What it may use.
     pub limits: Limits,
+    /// The control groups that it joins, by their folders.
+    #[serde(default)]
+    pub groups: Vec<PathBuf>,
 }

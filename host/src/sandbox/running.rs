@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::group::Group;
 use super::output::Shortened;
 use super::{HELPER, Policy, Sandbox, growth, places};
 use crate::{Error, Result};
@@ -91,13 +92,14 @@ impl Sandbox {
             user: rustix::process::getuid().as_raw(),
             group: rustix::process::getgid().as_raw(),
             limits: super::Limits::default(),
+            groups: Vec::new(),
         }
     }
 
     fn command(&self, policy: &Policy, command_line: &str) -> io::Result<Command> {
         let mut command = if self.abilities.is_some() {
             let mut command = Command::new(&self.helper);
-            command.args([HELPER, "isolate", &serde_json::to_string(policy)?, command_line]);
+            command.args([HELPER, &serde_json::to_string(policy)?, command_line]);
             command
         } else {
             let mut command = Command::new("/bin/sh");
@@ -119,7 +121,7 @@ struct Running {
     read: Option<oneshot::Receiver<io::Result<(ExitStatus, String)>>>,
     /// The helper ends everything when this closes, also by the host's death.
     lifeline: Option<std::process::ChildStdin>,
-    group: rustix::process::Pid,
+    process_group: rustix::process::Pid,
 }
 
 impl Running {
@@ -130,22 +132,24 @@ impl Running {
         hold: Box<dyn Send>,
     ) -> io::Result<Self> {
         let (output, writer) = io::pipe()?;
-        let mut command = sandbox.command(policy, command_line)?;
+        let group = Group::make(&policy.limits);
+        let policy = Policy { groups: group.folders(), ..policy.clone() };
+        let mut command = sandbox.command(&policy, command_line)?;
         // Without a helper nobody would read the lifeline but the command.
         let stdin = if sandbox.abilities.is_some() { Stdio::piped() } else { Stdio::null() };
         let mut child = command.stdin(stdin).stdout(writer.try_clone()?).stderr(writer).spawn()?;
         // It holds the pipe's other end, which would keep the output open.
         drop(command);
-        let group = rustix::process::Pid::from_child(&child);
+        let process_group = rustix::process::Pid::from_child(&child);
         let lifeline = child.stdin.take();
         let (tell_ended, ended) = oneshot::channel();
         let (tell_read, read) = oneshot::channel();
         std::thread::Builder::new().name("command".into()).spawn(move || {
             // Nobody waits any more where the call was dropped.
             let _ = tell_read.send(follow(child, output, tell_ended));
-            drop(hold);
+            drop((group, hold));
         })?;
-        Ok(Self { ended, read: Some(read), lifeline, group })
+        Ok(Self { ended, read: Some(read), lifeline, process_group })
     }
 
     async fn ended(&mut self) {
@@ -174,7 +178,8 @@ impl Running {
 
     fn kill(&self) {
         // One that is gone already needs no killing.
-        let _ = rustix::process::kill_process_group(self.group, rustix::process::Signal::KILL);
+        let _ =
+            rustix::process::kill_process_group(self.process_group, rustix::process::Signal::KILL);
     }
 }
 

@@ -1,6 +1,8 @@
 //! The last stage: takes on what binds a process and all that it starts, and
 //! becomes the shell that runs the command.
 
+#![expect(clippy::disallowed_methods, reason = "a device is no checkout")]
+
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -13,7 +15,7 @@ use landlock::{
 use rustix::process::{Resource, Rlimit, chdir, setrlimit};
 use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set, set_no_new_privs};
 
-use super::{Stage, doing, namespaces, system_calls};
+use super::{doing, namespaces, system_calls};
 use crate::sandbox::Policy;
 
 /// Older ones let a command cut files to nothing that it may only read.
@@ -21,8 +23,10 @@ const OLDEST_LANDLOCK: ABI = ABI::V3;
 /// The newest whose rules are known here.
 const NEWEST_LANDLOCK: ABI = ABI::V6;
 
-pub(super) fn run(stage: &Stage) -> io::Result<ExitCode> {
-    let policy = &stage.policy;
+pub(super) fn run(policy: &Policy, command_line: &str) -> io::Result<ExitCode> {
+    // The host's lifeline is not the command's.
+    let nothing = std::fs::File::open("/dev/null").map_err(doing("open /dev/null"))?;
+    rustix::stdio::dup2_stdin(&nothing).map_err(doing("close the input"))?;
     if policy.namespaces && policy.user != 0 {
         namespaces::become_user(policy.user, policy.group)?;
     }
@@ -33,7 +37,7 @@ pub(super) fn run(stage: &Stage) -> io::Result<ExitCode> {
     chdir(&policy.folder).map_err(doing("enter the checkout"))?;
     system_calls::restrict(policy).map_err(doing("restrict system calls"))?;
     // Returns only where it fails.
-    Err(Command::new("/bin/sh").args(["-c", &stage.command_line]).exec())
+    Err(Command::new("/bin/sh").args(["-c", command_line]).exec())
 }
 
 fn limit(policy: &Policy) -> io::Result<()> {

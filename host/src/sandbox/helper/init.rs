@@ -5,20 +5,20 @@
 
 use std::fs;
 use std::io::{self, Read};
-use std::process::{ExitCode, Stdio};
+use std::process::ExitCode;
 use std::thread;
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socket_with};
 use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, wait};
 
-use super::{Stage, doing, mounts};
+use super::{code, confine, doing, fork, mounts};
+use crate::sandbox::Policy;
 
 /// How a world ends whose host has gone away.
-const ABANDONED: i32 = 143;
+const ABANDONED: u8 = 143;
 
-pub(super) fn run(stage: &Stage) -> io::Result<ExitCode> {
-    let policy = &stage.policy;
+pub(super) fn run(policy: &Policy, command_line: &str) -> io::Result<ExitCode> {
     if policy.namespaces {
         mounts::enter_root(policy)?;
         limit_processes(policy.limits.processes);
@@ -29,21 +29,21 @@ pub(super) fn run(stage: &Stage) -> io::Result<ExitCode> {
         // Whoever loses its parent becomes a child of this process.
         set_child_subreaper(Some(getpid())).map_err(doing("adopt orphans"))?;
     }
-    let child = stage.next("confine")?.stdin(Stdio::null()).spawn()?;
+    let Some(child) = fork()? else { return confine::run(policy, command_line) };
     let namespaces = policy.namespaces;
     thread::spawn(move || {
         // Nothing is ever written to it: it closes when the host lets go.
         let _ = io::stdin().read(&mut [0]);
         end_all(namespaces);
-        std::process::exit(ABANDONED);
+        std::process::exit(ABANDONED.into());
     });
-    let code = wait_for(Pid::from_child(&child))?;
+    let code = wait_for(child)?;
     end_all(namespaces);
-    Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
+    Ok(ExitCode::from(code))
 }
 
 /// Waits for one child, and for orphans meanwhile.
-fn wait_for(child: Pid) -> io::Result<i32> {
+fn wait_for(child: Pid) -> io::Result<u8> {
     loop {
         let (ended, status) = match wait(WaitOptions::empty()) {
             Ok(Some(ended)) => ended,
@@ -53,8 +53,7 @@ fn wait_for(child: Pid) -> io::Result<i32> {
             Err(error) => return Err(error.into()),
         };
         if ended == child {
-            let signal = status.terminating_signal().map(|signal| 128 + signal);
-            return Ok(status.exit_status().or(signal).unwrap_or(1));
+            return Ok(code(status));
         }
     }
 }

@@ -2,15 +2,15 @@
 //! and then becomes the command. Three stages, each a process of its own, for
 //! a namespace of processes holds who comes after:
 //!
-//! 1. `isolate` leaves the machine's namespaces and starts the next stage in
+//! 1. this file leaves the machine's namespaces and forks the next stage into
 //!    new ones;
-//! 2. `init` is the first process there: it makes the root, starts the last
+//! 2. `init` is the first process there: it makes the root, forks the last
 //!    stage and waits for it. When it ends, all that is left ends with it;
 //! 3. `confine` takes on Landlock, limits and seccomp and becomes the shell.
 //!
-//! Nothing here is async and no stage has threads before its walls stand, since
-//! the kernel lets only a single thread into a new user namespace. What goes
-//! wrong is said on stderr, which the host reads.
+//! Nothing here is async and no stage has threads before it has forked the next
+//! one: the kernel lets only a single thread into a new user namespace. What
+//! goes wrong is said on stderr, which the host reads.
 
 #![expect(clippy::disallowed_methods, reason = "the helper runs before any checkout is opened")]
 
@@ -22,23 +22,17 @@ mod system_calls;
 
 use std::ffi::OsString;
 use std::io;
-use std::process::{Command, ExitCode, ExitStatus};
+use std::process::ExitCode;
+
+use rustix::io::Errno;
+use rustix::process::{Pid, WaitOptions, WaitStatus, waitpid};
 
 use super::Policy;
 use super::running::NOT_BUILT;
 
 /// How a complaint of the helper begins.
 pub(super) const COMPLAINT: &str = "code-agent sandbox: ";
-/// The program that runs, also where its path can't be seen.
-const ITSELF: &str = "/proc/self/exe";
-
-/// What a stage works with.
-struct Stage {
-    policy: Policy,
-    command_line: String,
-}
-
-/// Runs one stage. `arguments`: the stage's name, the policy, the command line.
+/// Runs a command. `arguments`: the policy as JSON, and the command line.
 pub fn main(arguments: &[OsString]) -> ExitCode {
     match enter(arguments) {
         Ok(code) => code,
@@ -51,43 +45,47 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
 
 fn enter(arguments: &[OsString]) -> io::Result<ExitCode> {
     let texts: Vec<&str> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
-    let [stage, policy, command_line] = texts.as_slice() else {
+    let [policy, command_line] = texts.as_slice() else {
         return Err(io::Error::other("this is a helper of code-agent's own; nobody calls it"));
     };
-    let policy = serde_json::from_str(policy)?;
-    let state = Stage { policy, command_line: (*command_line).to_owned() };
-    match *stage {
-        "isolate" => state.isolate(),
-        "init" => init::run(&state),
-        "confine" => confine::run(&state),
-        other => Err(io::Error::other(format!("there is no stage `{other}`"))),
+    let policy: Policy = serde_json::from_str(policy)?;
+    for folder in &policy.groups {
+        // 0 stands for whoever writes it.
+        let file = folder.join("cgroup.procs");
+        std::fs::write(&file, "0").map_err(doing(format!("write {}", file.display())))?;
     }
-}
-
-impl Stage {
-    fn isolate(&self) -> io::Result<ExitCode> {
-        if self.policy.namespaces {
-            namespaces::leave(self.policy.network)?;
-        }
-        let status = self.next("init")?.status()?;
-        Ok(code(status))
+    if policy.namespaces {
+        namespaces::leave(policy.network)?;
     }
-
-    /// This program again, for another stage.
-    fn next(&self, stage: &str) -> io::Result<Command> {
-        let policy = serde_json::to_string(&self.policy)?;
-        let mut command = Command::new(ITSELF);
-        command.args([super::HELPER, stage, &policy, &self.command_line]);
-        Ok(command)
+    match fork()? {
+        None => init::run(&policy, command_line),
+        Some(init) => loop {
+            match waitpid(Some(init), WaitOptions::empty()) {
+                Ok(Some((_, status))) => return Ok(ExitCode::from(code(status))),
+                Ok(None) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        },
     }
 }
 
 /// The code to end with, as shells count: 128 and the signal where one ended it.
-fn code(status: ExitStatus) -> ExitCode {
-    use std::os::unix::process::ExitStatusExt;
+fn code(status: WaitStatus) -> u8 {
+    let signal = status.terminating_signal().map(|signal| 128 + signal);
+    status.exit_status().or(signal).and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
+}
 
-    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
-    ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+/// Goes on as two processes: none in the new one, its id in the old one.
+#[expect(
+    unsafe_code,
+    reason = "another thread's locks would stay locked; there is no other thread"
+)]
+fn fork() -> io::Result<Option<Pid>> {
+    // SAFETY: this process has a single thread, so that all it has is whole.
+    match unsafe { libc::fork() } {
+        -1 => Err(doing("fork")(io::Error::last_os_error())),
+        id => Ok(Pid::from_raw(id)),
+    }
 }
 
 /// Says what was being done when something failed.
