@@ -190,3 +190,45 @@ fn the_doctor_says_what_is_there_and_what_is_not() {
         assert!(ended.stdout.contains(what), "{what}: {}", ended.stdout);
     }
 }
+
+/// What the tools beside those for files say to nonsense; the files' have a
+/// table of their own.
+#[test]
+fn nonsense_for_commands_and_git_is_answered_with_what_would_be_right() {
+    let nonsense: [(&str, serde_json::Value, &str); 14] = [
+        ("run_command", json!({}), "needs the argument `command`"),
+        ("run_command", json!({ "command": " \n" }), "the command is empty"),
+        ("run_command", json!({ "command": "a\u{0}b" }), "NUL"),
+        ("run_command", json!({ "command": ["ls"] }), "has to be a string"),
+        ("run_command", json!({ "command": "x".repeat(200_000) }), "write a script"),
+        ("run_command", json!({ "command": "ls", "timeout_seconds": 0 }), "from 1 to 1800"),
+        ("run_command", json!({ "command": "ls", "timeout_seconds": 99_999 }), "from 1 to 1800"),
+        (
+            "run_command",
+            json!({ "command": "ls", "timeout": 5 }),
+            "did you mean `timeout_seconds`?",
+        ),
+        ("git_diff", json!({ "from": "--output=/tmp/x" }), "invalid"),
+        ("git_diff", json!({ "from": "0000000" }), "names no commit here"),
+        ("git_log", json!({ "path": "../.." }), "leads upwards"),
+        ("git_log", json!({ "max_entries": "many" }), "whole number"),
+        ("git_status", json!({ "path": "x" }), "takes no argument"),
+        ("git_commit_and_push", json!({ "message": "" }), "invalid"),
+    ];
+    let project = Project::new(&[("a.txt", "a\n")]);
+    let mut worker = Rule::worker(&["Task: Write b\n"]);
+    let mut expected: Option<&str> = None;
+    for (tool, arguments, words) in &nonsense {
+        let answered: Vec<&str> = expected.into_iter().collect();
+        worker = worker.turn(call(tool, arguments.clone()).expects(&answered));
+        expected = Some(*words);
+    }
+    let worker = worker
+        .turn(write_file("b.txt", "b\n").expects(&[expected.unwrap()]))
+        .turn(finish_task("Done."));
+    let server = ModelServer::start(script(worker, content_judge())).unwrap();
+    let mut run_it = code_agent(&project);
+    run(run_it.args(["--goal", "Write"]).args(model(&server))).expect_code(0);
+    assert_eq!(server.violations(), Vec::<String>::new());
+    project.assert_sound();
+}

@@ -9,7 +9,8 @@
 //!   [`agent`]: one agent at work, its rights, its model and how its work lands.
 //! - [`queue`]: the task store; [`events`]: what happened, as one stream.
 //! - [`lm`]: conversations with models; [`repo`]: checkouts and landing;
-//!   [`tools`]: the host's own tools; [`plugin`]: components.
+//!   [`tools`]: the host's own tools; [`sandbox`]: commands behind walls;
+//!   [`plugin`]: components.
 //! - [`transcript`]: what was said and decided, written down and played back.
 //! - [`cli`]: the command line.
 //!
@@ -44,6 +45,8 @@
 //! options.max_cycles = 3;
 //! options.max_workers = 8;
 //! options.auto_commit = true;
+//! // Without this program's path there are no commands.
+//! options.sandbox_helper = Some("/usr/bin/code-agent".into());
 //! for cycle in hierarchical_code_agent(options).await? {
 //!     println!("{}: {} done, {}", cycle.cycle_number, cycle.tasks_completed, cycle.judge_reasoning);
 //! }
