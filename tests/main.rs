@@ -13,6 +13,7 @@ mod architecture;
 mod broken_storage;
 mod budget;
 mod chaos;
+mod check;
 mod claims;
 mod commands;
 mod conflicts;

@@ -112,7 +112,9 @@ fn leftovers(folder: &Path) -> Vec<PathBuf> {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if path.ends_with(".git/code-agent") {
+        // An object in the making may be anybody's; what stays of one goes when the
+        // next run is resumed, a minute later.
+        if path.ends_with(".git/code-agent") || name.starts_with("tmp_object_git2_") {
             continue;
         } else if name.starts_with("tmp_") || name.ends_with(".lock") {
             found.push(path);

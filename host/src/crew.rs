@@ -5,9 +5,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use crate::agent::{Account, Agent, ClaimLanding, Commands, RoleModels, Slot, lock_files, prepare};
+use crate::agent::{
+    Account, Agent, Check, Checker, ClaimLanding, Commands, NotLanded, RoleModels, Slot, blocking,
+};
 use crate::clock::Clock;
 use crate::cycle::Crew;
+use crate::events::Event;
 use crate::lm::budget::Ledger;
 use crate::plugin::{CallFailure, Plugins};
 use crate::queue::{Claim, RunStore, Store};
@@ -16,7 +19,7 @@ use crate::repo::{BranchOutcome, Checkouts, Lander, Repository};
 use crate::sandbox::Sandbox;
 use crate::transcript::{About, CallTranscript, Journal};
 use crate::types::{
-    Brief, CycleReport, Domain, DomainPlan, ProjectPlan, Report, Role, Usage, Verdict,
+    Brief, CheckResult, CycleReport, Domain, DomainPlan, ProjectPlan, Report, Role, Usage, Verdict,
 };
 use crate::{Error, Result, Setback};
 
@@ -45,6 +48,8 @@ pub struct HostCrew {
     pub lander: Arc<Lander>,
     /// How commands are run; none where nobody can.
     pub sandbox: Option<Arc<Sandbox>>,
+    /// The user's check, if there is one.
+    pub checker: Option<Arc<Checker>>,
     /// The user's command that prepares a slot.
     pub setup: Option<String>,
     /// The run's store, for what calls cost.
@@ -63,32 +68,17 @@ impl HostCrew {
     /// The slot, its checkout holding exactly what `commit` holds.
     async fn slot_at(&self, name: &str, commit: &str) -> Result<Arc<Slot>> {
         let slot = self.slot(name).await?;
-        let alone = slot.busy.clone().write_owned().await;
-        let (checkout, commit) = (slot.checkout.clone(), commit.to_owned());
-        let (checkouts, name) = (self.checkouts.clone(), name.to_owned());
-        blocking("preparing a checkout", move || {
-            let _alone = alone;
-            checkouts.temporary(&name)?;
-            checkout.reset(&commit)
-        })
-        .await?;
+        slot.stand_on(commit).await?;
         Ok(slot)
     }
 
-    /// The same for somebody who runs commands: what the user's setup command
-    /// makes is there, unless git's files say that it is none of the project's.
+    /// The same for somebody who runs commands.
     async fn prepared_slot_at(&self, name: &str, commit: &str) -> Result<Arc<Slot>> {
-        let slot = self.slot_at(name, commit).await?;
-        let (Some(sandbox), Some(setup)) = (&self.sandbox, &self.setup) else { return Ok(slot) };
-        let mut prepared = slot.prepared.lock().await;
-        let wanted = lock_files(slot.checkout.folder());
-        if prepared.as_ref() != Some(&wanted) {
-            *prepared = None;
-            prepare(sandbox, &slot, setup).await?;
-            self.slot_at(name, commit).await?;
-            *prepared = Some(wanted);
-        }
-        drop(prepared);
+        let (Some(sandbox), Some(setup)) = (&self.sandbox, &self.setup) else {
+            return self.slot_at(name, commit).await;
+        };
+        let slot = self.slot(name).await?;
+        slot.stand_prepared_on(commit, sandbox, setup).await?;
         Ok(slot)
     }
 
@@ -96,14 +86,7 @@ impl HostCrew {
         if let Some(slot) = self.known_slots().get(name) {
             return Ok(slot.clone());
         }
-        let (checkouts, slot_name) = (self.checkouts.clone(), name.to_owned());
-        let (checkout, temporary) = blocking("making a checkout", move || {
-            Ok((checkouts.open(&slot_name)?, checkouts.temporary(&slot_name)?))
-        })
-        .await?;
-        let (checkout, busy) = (Arc::new(checkout), Arc::default());
-        let slot =
-            Arc::new(Slot { checkout, busy, temporary, prepared: tokio::sync::Mutex::default() });
+        let slot = Slot::open(&self.checkouts, name).await?;
         self.known_slots().insert(name.to_owned(), slot.clone());
         Ok(slot)
     }
@@ -187,6 +170,11 @@ impl HostCrew {
             claim: claim.clone(),
             clock: self.clock.clone(),
             transcript: transcript.clone(),
+            check: self.checker.as_ref().map(|checker| Check {
+                checker: checker.clone(),
+                repository: self.repository.clone(),
+                store: self.store.clone(),
+            }),
         }
     }
 
@@ -308,9 +296,19 @@ impl Crew for HostCrew {
         let report = self.ended(&agent, cycle, Some(&claim.task.id), report).await?;
         if report.success {
             let message = commit_message(&claim.task.draft.title, &report);
-            self.landing(claim, &transcript).land(&slot.checkout, &message, Some(&report)).await?;
+            let landing = self.landing(claim, &transcript);
+            let landed = landing.land(&slot.checkout, &message, Some(&report)).await;
+            landed.map_err(NotLanded::into_setback)?;
         }
         Ok(report)
+    }
+
+    async fn check(&self, commit: &str) -> Result<Option<CheckResult>> {
+        let Some(checker) = &self.checker else { return Ok(None) };
+        let result = checker.check(commit).await?;
+        let (commit, passed) = (commit.to_owned(), result.passed);
+        self.store.record("host", Event::Checked { task: None, commit, passed }).await?;
+        Ok(Some(result))
     }
 
     async fn review(&self, brief: Brief, report: CycleReport) -> Result<Verdict, Setback> {
@@ -360,15 +358,4 @@ fn commit_message(title: &str, report: &Report) -> String {
         message.push_str(note.trim());
     }
     message
-}
-
-/// Runs what blocks where it holds nobody up.
-pub(crate) async fn blocking<T: Send + 'static>(
-    what: &str,
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(outcome) => outcome,
-        Err(error) => Err(Error::failed(format!("{what} broke off: {error}"))),
-    }
 }

@@ -12,10 +12,10 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 
-use crate::agent::{RoleModels, RunLog};
+use crate::agent::{Checker, RoleModels, RunLog, blocking};
 use crate::clock::Clock;
 use crate::config::Options;
-use crate::crew::{HostCrew, blocking, bring_in};
+use crate::crew::{HostCrew, bring_in};
 use crate::cycle::{CycleResult, Ended, Stop, run_cycles};
 use crate::events::{Event, Outcome};
 use crate::plugin::Plugins;
@@ -172,12 +172,14 @@ impl Run {
         } = self;
         let log = RunLog { store: store.clone(), journal: journal.clone() };
         let lander = Arc::new(Lander::start(&repository, store.run(), log)?);
+        let checkouts = Arc::new(checkouts);
         let crew = Arc::new(HostCrew {
             plugins,
             models,
             ledger: spending.ledger.clone(),
             repository: repository.clone(),
-            checkouts: Arc::new(checkouts),
+            checker: checker(&options, sandbox.as_ref(), &checkouts),
+            checkouts,
             lander: lander.clone(),
             store: store.clone(),
             sandbox,
@@ -278,7 +280,12 @@ async fn load(options: &Options, replay: Option<&Arc<Replay>>) -> Result<(Plugin
 /// How commands are run, and what is to be said of it. A run goes on without
 /// them where this machine can't keep them from doing harm.
 async fn sandbox(options: &Options) -> Result<(Option<Arc<Sandbox>>, Vec<String>)> {
-    let Some(helper) = &options.sandbox_helper else { return Ok((None, Vec::new())) };
+    let Some(helper) = &options.sandbox_helper else {
+        if options.setup.is_some() || options.check.is_some() {
+            return Err(Error::usage("a setup or check command needs the sandbox's helper"));
+        }
+        return Ok((None, Vec::new()));
+    };
     let (helper, access) = (helper.clone(), options.access.clone());
     if options.unsandboxed_commands {
         let warning = "COMMANDS ARE NOT SANDBOXED (--unsandboxed-commands): a model can read, change \
@@ -288,8 +295,9 @@ async fn sandbox(options: &Options) -> Result<(Option<Arc<Sandbox>>, Vec<String>
     }
     match sandbox::probe(&helper, &access, &options.cache_folder()?).await {
         Ok(sandbox) => Ok((Some(Arc::new(sandbox)), Vec::new())),
-        Err(_) if options.setup.is_some() => Err(Error::failed(
-            "--setup needs a sandbox, and this machine has none; `code-agent doctor` says why",
+        Err(_) if options.setup.is_some() || options.check.is_some() => Err(Error::failed(
+            "--setup and --check need a sandbox, and this machine has none; `code-agent doctor` \
+             says why",
         )),
         Err(error) => {
             tracing::debug!("no sandbox: {error}");
@@ -298,6 +306,19 @@ async fn sandbox(options: &Options) -> Result<(Option<Arc<Sandbox>>, Vec<String>
             Ok((None, vec![warning.to_owned()]))
         }
     }
+}
+
+/// The user's check, in as many slots as the machine has cores for: each may
+/// well use all of them.
+fn checker(
+    options: &Options,
+    sandbox: Option<&Arc<Sandbox>>,
+    checkouts: &Arc<Checkouts>,
+) -> Option<Arc<Checker>> {
+    let (check, sandbox) = (options.check.clone()?, sandbox?.clone());
+    let at_once = std::thread::available_parallelism().map_or(1, usize::from);
+    let setup = options.setup.clone();
+    Some(Arc::new(Checker::new(sandbox, check, setup, checkouts.clone(), at_once)))
 }
 
 /// Waits for what is landing, then brings rows, branch and working tree in

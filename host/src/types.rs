@@ -185,6 +185,17 @@ pub struct TaskOutcome {
     pub changed_files: Vec<String>,
 }
 
+/// What the user's check said of a commit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckResult {
+    /// The command.
+    pub command_line: String,
+    /// Whether it ended with 0.
+    pub passed: bool,
+    /// What it said, shortened in the middle.
+    pub output: String,
+}
+
 /// What a judge is asked to judge.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CycleReport {
@@ -194,6 +205,8 @@ pub struct CycleReport {
     pub outcomes: Vec<TaskOutcome>,
     /// Domains that could not be planned, and why.
     pub planner_failures: Vec<String>,
+    /// What the user's check said of the branch, where there is one.
+    pub check: Option<CheckResult>,
     /// The branch's commit at the cycle's start.
     pub base: String,
     /// The branch's commit now.

@@ -127,9 +127,9 @@ async fn agent(place: &std::path::Path) -> Result<Arc<Agent>> {
     }
     let repository = Repository::open(&project, "main", true)?;
     let base = repository.begin("bench")?;
-    let checkouts = Checkouts::new(repository, "bench", &place.join("cache"))?;
-    let checkout = checkouts.open("reader")?;
-    checkout.reset(&base)?;
+    let checkouts = Arc::new(Checkouts::new(repository, "bench", &place.join("cache"))?);
+    let slot = Slot::open(&checkouts, "reader").await?;
+    slot.stand_on(&base).await?;
     let settings = ModelSettings::new(ModelChoice::parse("ollama:nobody-is-asked")?);
     let model = Model::connect(settings).await?;
     let row = NewRun {
@@ -147,12 +147,7 @@ async fn agent(place: &std::path::Path) -> Result<Arc<Agent>> {
     Ok(Arc::new(Agent {
         name: "reader".into(),
         role: Role::SubPlanner,
-        slot: Arc::new(Slot {
-            checkout: Arc::new(checkout),
-            busy: Arc::default(),
-            temporary: place.join("temporary"),
-            prepared: tokio::sync::Mutex::default(),
-        }),
+        slot,
         root: CheckoutPath::top(),
         model: RoleModel { model, price: None, max_output_tokens: None },
         account: Account {

@@ -6,11 +6,15 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::{Checker, blocking};
 use crate::clock::Clock;
-use crate::queue::{Claim, LandingRow, RunStore};
-use crate::repo::{Checkout, LandError, Landed, Lander, Landing, LandingLog, LandingRecord};
+use crate::events::Event;
+use crate::queue::{Claim, LandingRow, RunStore, Store};
+use crate::repo::{
+    Checkout, LandError, Landed, Lander, Landing, LandingLog, LandingRecord, Repository, try_out,
+};
 use crate::transcript::{CallTranscript, Entry, Journal};
-use crate::types::Report;
+use crate::types::{CheckResult, Report};
 use crate::{Error, Setback};
 
 /// Lands what belongs to one claim.
@@ -23,6 +27,46 @@ pub struct ClaimLanding {
     pub clock: Clock,
     /// The call that it belongs to.
     pub transcript: Arc<CallTranscript>,
+    /// The user's check, if there is one.
+    pub check: Option<Check>,
+}
+
+/// What it takes to check something before it lands.
+#[derive(Clone)]
+pub struct Check {
+    /// Runs it.
+    pub checker: Arc<Checker>,
+    /// Where what would land is put together.
+    pub repository: Repository,
+    /// Where it is told.
+    pub store: RunStore,
+}
+
+/// Why something did not land.
+pub enum NotLanded {
+    /// The user's check is red on it.
+    Red(CheckResult),
+    /// The attempt, or the run, is over.
+    Setback(Setback),
+}
+
+impl From<Setback> for NotLanded {
+    fn from(setback: Setback) -> Self {
+        Self::Setback(setback)
+    }
+}
+
+impl NotLanded {
+    /// For a task that is finished: what is red is up to the next attempt.
+    pub fn into_setback(self) -> Setback {
+        match self {
+            Self::Setback(setback) => setback,
+            Self::Red(check) => Setback::Attempt(format!(
+                "the check `{}` was red on what would have landed:\n{}",
+                check.command_line, check.output
+            )),
+        }
+    }
 }
 
 /// What a landing carries, so that its row tells whose it is and whether it
@@ -43,7 +87,7 @@ impl ClaimLanding {
         checkout: &Arc<Checkout>,
         message: &str,
         report: Option<&Report>,
-    ) -> Result<Option<Landed>, Setback> {
+    ) -> Result<Option<Landed>, NotLanded> {
         let changes = changes_of(checkout).await?;
         if !changes.outside.is_empty() {
             let paths: Vec<&str> =
@@ -57,37 +101,30 @@ impl ClaimLanding {
         if changes.changes.is_empty() {
             return Ok(None);
         }
-        let turn = self.transcript.landing().await.map_err(Setback::Stop)?;
-        let (landing_id, author_time) = match &turn {
-            Some(turn) => (turn.landing.clone(), turn.author_time),
-            None => (self.clock.id(), self.clock.milliseconds() / 1000),
-        };
-        self.transcript.lands(&landing_id, author_time);
-        let landing = Landing {
-            landing_id,
+        let mut landing = Landing {
+            landing_id: self.clock.id(),
             task_id: self.claim.task.id.clone(),
             base: checkout.base(),
             changes: changes.changes,
             message: message.to_owned(),
-            author_time,
+            author_time: self.clock.milliseconds() / 1000,
             memo: Some(self.memo(report)?),
         };
+        if let Some(check) = &self.check {
+            check.look_at(&landing).await?;
+        }
+        // In a replay, now that it may land, it waits for its turn.
+        let turn = self.transcript.landing().await.map_err(Setback::Stop)?;
+        if let Some(turn) = &turn {
+            (landing.landing_id, landing.author_time) = (turn.landing.clone(), turn.author_time);
+        }
+        self.transcript.lands(&landing.landing_id, landing.author_time);
         let outcome = self.lander.land(landing).await;
         if let Some(turn) = turn {
             let commit = outcome.as_ref().ok().map(|landed| landed.commit.as_str());
             turn.ended(commit).map_err(Setback::Stop)?;
         }
-        match outcome {
-            Ok(landed) => Ok(Some(landed)),
-            Err(LandError::Nothing) => Ok(None),
-            Err(LandError::Late) => {
-                Err(Setback::Attempt("its lease ran out before it could land".into()))
-            }
-            Err(LandError::Conflict { files, commits }) => {
-                Err(Setback::Attempt(describe_conflict(&files, &commits)))
-            }
-            Err(LandError::Failed(error)) => Err(Setback::Stop(error)),
-        }
+        Ok(landed(outcome)?)
     }
 
     fn memo(&self, report: Option<&Report>) -> Result<String, Setback> {
@@ -98,6 +135,42 @@ impl ClaimLanding {
         };
         serde_json::to_string(&memo)
             .map_err(|error| Setback::Attempt(format!("the report can't be written down: {error}")))
+    }
+}
+
+/// What an outcome of a landing means for the attempt.
+fn landed(outcome: Result<Landed, LandError>) -> Result<Option<Landed>, Setback> {
+    match outcome {
+        Ok(landed) => Ok(Some(landed)),
+        Err(LandError::Nothing) => Ok(None),
+        Err(LandError::Late) => {
+            Err(Setback::Attempt("its lease ran out before it could land".into()))
+        }
+        Err(LandError::Conflict { files, commits }) => {
+            Err(Setback::Attempt(describe_conflict(&files, &commits)))
+        }
+        Err(LandError::Failed(error)) => Err(Setback::Stop(error)),
+    }
+}
+
+impl Check {
+    /// Runs the check on what would land now. Where the tip moves meanwhile and
+    /// the merge is clean, it lands without a second look.
+    async fn look_at(&self, landing: &Landing) -> Result<(), NotLanded> {
+        let (repository, run) = (self.repository.clone(), self.store.run().to_owned());
+        let wanted = landing.clone();
+        let tried =
+            blocking("putting a landing together", move || Ok(try_out(&repository, &run, &wanted)));
+        let commit = match tried.await.map_err(Setback::Stop)? {
+            Ok(commit) => commit,
+            // The landing itself says what is in its way.
+            Err(_) => return Ok(()),
+        };
+        let result = self.checker.check(&commit).await.map_err(Setback::Stop)?;
+        let (task, passed) = (Some(landing.task_id.clone()), result.passed);
+        let event = Event::Checked { task, commit, passed };
+        self.store.record("host", event).await.map_err(Setback::Stop)?;
+        if passed { Ok(()) } else { Err(NotLanded::Red(result)) }
     }
 }
 

@@ -3,21 +3,23 @@
 //! are components, tools are `tools/`, landing is `repo/`.
 
 mod asking;
+mod checking;
 mod commands;
 mod landing;
 mod models;
 mod rights;
+mod slot;
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use tokio::sync::RwLock;
-
 pub use asking::{Account, unanswered};
-pub use commands::{Commands, Prepared, ended, lock_files, prepare};
-pub use landing::{ClaimLanding, RunLog};
+pub use checking::Checker;
+pub use commands::{Commands, ended};
+pub use landing::{Check, ClaimLanding, NotLanded, RunLog};
 pub use models::{RoleModel, RoleModels};
 pub use rights::{Grant, Rights};
+pub use slot::Slot;
+pub(crate) use slot::blocking;
 
 use crate::Setback;
 use crate::lm::Model;
@@ -52,19 +54,6 @@ pub struct Agent {
     pub setback: OnceLock<Setback>,
     /// What the agent has asked of the model so far.
     pub usage: Mutex<Usage>,
-}
-
-/// A checkout and who is busy in it.
-pub struct Slot {
-    /// The checkout.
-    pub checkout: Arc<Checkout>,
-    /// Tools hold it for reading, a reset for writing: a tool of an attempt
-    /// that was dropped must not write into the next one's files.
-    pub busy: Arc<RwLock<()>>,
-    /// Where commands keep their temporary files.
-    pub temporary: PathBuf,
-    /// What the user's setup command has prepared it for.
-    pub prepared: tokio::sync::Mutex<Option<Prepared>>,
 }
 
 impl Agent {
@@ -177,7 +166,12 @@ impl Agent {
             Ok(None) => {
                 Err(CallError::Invalid("there is nothing to commit: no file has changed".into()))
             }
-            Err(setback) => {
+            Err(NotLanded::Red(check)) => Err(CallError::Invalid(format!(
+                "the check `{}` is red on what would land, so nothing has landed. Mend it and \
+                 commit again:\n{}",
+                check.command_line, check.output
+            ))),
+            Err(NotLanded::Setback(setback)) => {
                 let why = match &setback {
                     Setback::Attempt(why) => why.clone(),
                     Setback::Stop(error) => error.to_string(),

@@ -51,6 +51,9 @@ pub(super) fn line(recorded: &Recorded) -> Option<String> {
             let next = if *again { "will be tried again" } else { "that was the last attempt" };
             format!("ATTEMPT {attempt} FAILED: {title}: {} ({next})", clip(error))
         }
+        Event::Checked { commit, passed, .. } => {
+            format!("the check is {} on {}", if *passed { "green" } else { "RED" }, short(commit))
+        }
         Event::Landed { commit, .. } => format!("{}: landed {}", recorded.who, short(commit)),
         Event::TaskCompleted { title, .. } => format!("done: {title}"),
         Event::TaskFailed { title, .. } => format!("TASK FAILED: {title}"),

@@ -28,6 +28,10 @@ pub(super) struct SandboxArguments {
     /// network, and runs again when a lock file changes.
     #[arg(long, value_name = "COMMAND")]
     setup: Option<String>,
+    /// A command that says whether a commit is good, such as 'cargo test': what is red does
+    /// not land, and the judge hears what it says of the branch.
+    #[arg(long, value_name = "COMMAND")]
+    check: Option<String>,
 }
 
 impl SandboxArguments {
@@ -42,6 +46,7 @@ impl SandboxArguments {
         options.access.writable.extend(writable?);
         options.unsandboxed_commands |= self.unsandboxed_commands;
         options.setup = self.setup.or(options.setup.take());
+        options.check = self.check.or(options.check.take());
         options.sandbox_helper = std::env::current_exe().ok();
         Ok(())
     }

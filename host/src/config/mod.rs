@@ -75,6 +75,10 @@ pub struct Options {
     /// A command that prepares each slot, with the network: `npm ci`.
     #[serde(default)]
     pub setup: Option<String>,
+    /// A command that says whether a commit is good: `cargo test`. What is red
+    /// does not land.
+    #[serde(default)]
+    pub check: Option<String>,
     /// What models cost, by `NAME` or `PROVIDER:NAME`, where that is not known
     /// or not right.
     #[serde(default)]
@@ -132,6 +136,7 @@ impl Options {
             access: Access::default(),
             unsandboxed_commands: false,
             setup: None,
+            check: None,
             prices: BTreeMap::new(),
             max_tokens: None,
             max_cost: None,

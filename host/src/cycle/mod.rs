@@ -18,7 +18,8 @@ use tokio::sync::watch;
 use crate::events::Event;
 use crate::queue::{Claim, CycleEnd, EndedCycle, OpenCycle, Store};
 use crate::types::{
-    Brief, CycleReport, Decision, Domain, DomainPlan, ProjectPlan, Report, Role, Verdict,
+    Brief, CheckResult, CycleReport, Decision, Domain, DomainPlan, ProjectPlan, Report, Role,
+    Verdict,
 };
 use crate::{Error, Result, Setback, crash};
 use work::CycleWork;
@@ -92,6 +93,9 @@ pub trait Crew: Send + Sync + 'static {
         claim: &Claim,
         brief: Brief,
     ) -> impl Future<Output = Result<Report, Setback>> + Send;
+
+    /// Runs the user's check on a commit; none where there is no check.
+    fn check(&self, commit: &str) -> impl Future<Output = Result<Option<CheckResult>>> + Send;
 
     /// Asks the judge.
     fn review(
@@ -223,11 +227,16 @@ async fn run_cycle<S: Store, C: Crew>(
         store.record("host", Event::Branch { message }).await?;
     }
     let head = crew.head().await?;
+    let check = tokio::select! {
+        check = crew.check(&head) => check?,
+        () = stopped(&mut stop) => return Ok(None),
+    };
     let state = store.cycle_state(cycle).await?;
     let report = CycleReport {
         overview: state.overview,
         outcomes: state.outcomes,
         planner_failures: state.planner_failures,
+        check,
         base,
         head: head.clone(),
     };

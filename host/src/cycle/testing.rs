@@ -10,8 +10,8 @@ use crate::queue::{
     Claim, Counts, CycleEnd, CycleState, MAX_ATTEMPTS, OpenCycle, Plan, Planner, Standing, Store,
 };
 use crate::types::{
-    Brief, CycleReport, Decision, Domain, DomainPlan, Priority, ProjectPlan, Report, Role, Task,
-    TaskDraft, Usage, Verdict,
+    Brief, CheckResult, CycleReport, Decision, Domain, DomainPlan, Priority, ProjectPlan, Report,
+    Role, Task, TaskDraft, Usage, Verdict,
 };
 use crate::{Result, Setback};
 
@@ -219,6 +219,10 @@ impl Crew for FakeCrew {
     async fn work(&self, claim: &Claim, _brief: Brief) -> Result<Report, Setback> {
         tokio::time::sleep(self.work_takes).await;
         (self.work)(claim.task.clone())
+    }
+
+    async fn check(&self, _commit: &str) -> Result<Option<CheckResult>> {
+        Ok(None)
     }
 
     async fn review(&self, brief: Brief, _report: CycleReport) -> Result<Verdict, Setback> {

@@ -146,6 +146,15 @@ pub enum Event {
         /// Whether there is another attempt.
         again: bool,
     },
+    /// The user's check has looked at a commit.
+    Checked {
+        /// The task that it was made for; none for the branch at a cycle's end.
+        task: Option<String>,
+        /// The commit; one that was red never landed.
+        commit: String,
+        /// Whether it was green.
+        passed: bool,
+    },
     /// A commit landed on the run's ref.
     Landed {
         /// The task's id.

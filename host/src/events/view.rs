@@ -208,7 +208,9 @@ impl RunView {
             }
             // The last attempt's failure is told by `TaskFailed`, which comes
             // with it; a role's is one of several and shows in its end.
-            Event::AttemptFailed { again: false, .. } | Event::RoleFailed { .. } => {}
+            Event::AttemptFailed { again: false, .. }
+            | Event::RoleFailed { .. }
+            | Event::Checked { .. } => {}
         }
     }
 

@@ -4,8 +4,8 @@
 use super::bindings::code_agent::plugin::{files, git, lm, tools, types};
 use super::bindings::exports::code_agent::plugin::{judge, main_planner, sub_planner, worker};
 use crate::types::{
-    Brief, CallError, CycleReport, Decision, Domain, DomainPlan, Priority, ProjectPlan, Report,
-    Task, TaskDraft, TaskOutcome, ToolCall, ToolResult, ToolSpec, Verdict,
+    Brief, CallError, CheckResult, CycleReport, Decision, Domain, DomainPlan, Priority,
+    ProjectPlan, Report, Task, TaskDraft, TaskOutcome, ToolCall, ToolResult, ToolSpec, Verdict,
 };
 
 /// Why a call from a component fails: an answer that it can act on, or the
@@ -158,14 +158,21 @@ impl From<TaskOutcome> for judge::TaskOutcome {
     }
 }
 
+impl From<CheckResult> for judge::CheckResult {
+    fn from(check: CheckResult) -> Self {
+        let CheckResult { command_line, passed, output } = check;
+        Self { command_line, passed, output }
+    }
+}
+
 impl From<CycleReport> for judge::CycleReport {
     fn from(report: CycleReport) -> Self {
         Self {
             overview: report.overview,
             outcomes: all(report.outcomes),
             planner_failures: report.planner_failures,
-            // There is no check command yet, so nothing can have been red.
-            check: None,
+            check: report.check.map(Into::into),
+            // No commit is taken back yet.
             rolled_back: Vec::new(),
             base: report.base,
             head: report.head,

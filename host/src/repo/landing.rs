@@ -274,6 +274,14 @@ fn land_group(
     Ok(Group::Ended(outcomes))
 }
 
+/// Makes the commit that would land now, without landing it: for a look at it
+/// before. Nothing refers to it, so that git forgets it in time.
+pub fn try_out(repository: &Repository, run: &str, landing: &Landing) -> Result<String, LandError> {
+    let git = repository.git()?;
+    let tip = run_tip(&git, run)?;
+    land_one(&git, run, tip, landing).map(|(commit, _)| commit.to_string())
+}
+
 /// Merges one landing onto the tip and makes its commit, in memory.
 fn land_one(
     git: &git2::Repository,

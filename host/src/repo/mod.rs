@@ -37,7 +37,7 @@ use git2::Oid;
 pub use changes::{Change, ChangeKind, Changes, Mode};
 pub use checkout::Checkout;
 pub use checkouts::Checkouts;
-pub use landing::{LandError, Landed, Lander, Landing, LandingLog, LandingRecord};
+pub use landing::{LandError, Landed, Lander, Landing, LandingLog, LandingRecord, try_out};
 pub use open::Repository;
 pub use patch::{Patch, blob, patch, top_of};
 pub use views::{CommitSummary, FileChange, StatusEntry};

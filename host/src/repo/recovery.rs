@@ -10,6 +10,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use git2::build::CheckoutBuilder;
 use git2::{ErrorCode, Oid};
@@ -23,6 +24,12 @@ use crate::Result;
 
 /// Marks that a run's work is on its way into working trees; names the commit.
 const MOVING: &str = "refs/code-agent/moving/";
+
+/// How libgit2 names an object that it has not written whole. Git's own gc
+/// knows other names and leaves these.
+const UNFINISHED: &str = "tmp_object_git2_";
+/// To write an object takes milliseconds; after this, nobody does any more.
+const ABANDONED_AFTER: Duration = Duration::from_secs(60);
 
 impl Repository {
     /// Puts right what a host that died left half done. Only whoever holds
@@ -39,6 +46,7 @@ impl Repository {
         let ours = |text: &str| text.trim().is_empty() || text.trim() == tip.to_string();
         remove_lock(&common.join(format!("{}.lock", self.branch_reference())), ours)?;
         pack::remove_leftovers(common, run)?;
+        remove_unfinished_objects(&common.join("objects"), SystemTime::now())?;
         let Some(to) = moving(&git, run)? else { return Ok(()) };
         for holder in worktrees::holders(self)? {
             mend(&holder, to)?;
@@ -179,8 +187,43 @@ fn remove_new(git: &git2::Repository, file: &Path, name: &str) -> Result<(), git
     Ok(())
 }
 
+/// Removes what a dead process has left of objects; another one's in the making
+/// stay.
+fn remove_unfinished_objects(folder: &Path, now: SystemTime) -> Result<()> {
+    let doing = || failed(format!("look for unfinished objects in {}", folder.display()));
+    for entry in fs::read_dir(folder).map_err(doing())? {
+        let entry = entry.map_err(doing())?;
+        let modified = entry.metadata().and_then(|metadata| metadata.modified());
+        let age = modified.ok().and_then(|modified| now.duration_since(modified).ok());
+        let is_unfinished = entry.file_name().to_string_lossy().starts_with(UNFINISHED);
+        if is_unfinished && age.is_some_and(|age| age > ABANDONED_AFTER) {
+            match fs::remove_file(entry.path()) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(failed("remove an unfinished object")(error));
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn objects_that_nobody_finishes_go_and_those_in_the_making_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["tmp_object_git2_0123", "pack", "tmp_obj_other"] {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        let left = || fs::read_dir(folder.path()).unwrap().count();
+        remove_unfinished_objects(folder.path(), SystemTime::now()).unwrap();
+        assert_eq!(left(), 3);
+        let later = SystemTime::now() + ABANDONED_AFTER + Duration::from_secs(1);
+        remove_unfinished_objects(folder.path(), later).unwrap();
+        assert_eq!(left(), 2);
+    }
+
     use super::super::landing::{Lander, LandingRecord};
     use super::super::testing::{Sandbox, land, landing, removed, written};
     use super::super::working_tree::BranchOutcome;
