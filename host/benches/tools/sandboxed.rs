@@ -42,7 +42,7 @@ async fn timed(sandbox: &Sandbox, folder: &Path) -> Result<Duration> {
     let job = Job {
         command_line: "true".into(),
         folder: folder.to_owned(),
-        temporary: folder.to_owned(),
+        temporary: folder.join("tmp"),
         time: Duration::from_secs(10),
         hold: Box::new(()),
     };

@@ -16,7 +16,8 @@
 //!
 //! Known gaps. Without user namespaces (some distributions turn them off) a
 //! command may change modes and times of files of its own user outside of its
-//! folder, and see names of other processes; it gets no sockets at all then.
+//! folder, see the command lines of other processes and, before Linux 6.12,
+//! send them signals; it gets no sockets at all then.
 //! Where no control group can be made (most users' sessions), memory is limited
 //! for each process and not for all of them together, and root's processes are
 //! counted by no limit before Linux 6.14. On x86-64, a kernel with the x32

@@ -59,6 +59,8 @@ pub struct Policy {
     pub folder: PathBuf,
     /// Its temporary folder, which it sees as `/tmp` where there are namespaces.
     pub temporary: PathBuf,
+    /// An empty folder to build its root on, where no command can put a link.
+    pub root: PathBuf,
     /// What else can be read. Everything here exists.
     pub readable: Vec<PathBuf>,
     /// What else can be written. Everything here exists.

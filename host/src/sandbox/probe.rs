@@ -42,7 +42,7 @@ async fn try_out(sandbox: &Sandbox, folder: &Path) -> Result<()> {
     let job = Job {
         command_line: "exit 7".to_owned(),
         folder: place.path().to_owned(),
-        temporary: place.path().to_owned(),
+        temporary: place.path().join("tmp"),
         time: PATIENCE,
         hold: Box::new(()),
     };

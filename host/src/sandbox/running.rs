@@ -57,8 +57,9 @@ pub async fn run(sandbox: &Sandbox, job: Job) -> Result<Ran> {
 
 /// The same under a policy that is ready.
 pub async fn run_under(sandbox: &Sandbox, policy: &Policy, job: Job) -> Result<Ran> {
-    let home = policy.temporary.join("home");
-    std::fs::create_dir_all(&home).map_err(failed)?;
+    for folder in [&policy.temporary.join("home"), &policy.root] {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
     let mut running =
         Running::start(sandbox, policy, &job.command_line, job.hold).map_err(failed)?;
     let (mut timed_out, mut stopped) = (false, None);
@@ -85,6 +86,7 @@ impl Sandbox {
         Policy {
             folder: folder.to_owned(),
             temporary: temporary.to_owned(),
+            root: temporary.with_extension("root"),
             readable: places::readable(&self.access),
             writable: self.access.writable.clone(),
             network: self.access.network,

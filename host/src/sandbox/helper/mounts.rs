@@ -10,8 +10,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use rustix::mount::{
-    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive,
-    mount_change, mount_remount, unmount,
+    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind_recursive, mount_change,
+    mount_remount, unmount,
 };
 use rustix::process::{chdir, pivot_root};
 
@@ -34,26 +34,22 @@ const SHARED_MEMORY: &std::ffi::CStr = c"size=1g,mode=1777";
 pub(super) fn enter_root(policy: &Policy) -> io::Result<()> {
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change("/", private).map_err(doing("detach the mounts"))?;
-    let root = policy.temporary.join("root");
-    fs::create_dir_all(&root).map_err(doing(format!("make {}", root.display())))?;
+    let root = &policy.root;
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
-    mount("tmpfs", &root, "tmpfs", flags, c"mode=0755").map_err(doing("mount a root"))?;
-    // First, for what is shown may lie in the machine's own `/tmp`. The root in
-    // the making lies in it too, and does not come along.
-    let temporary = inside(&root, Path::new("/tmp"));
-    fs::create_dir_all(&temporary).map_err(doing("make /tmp"))?;
-    mount_bind(&policy.temporary, &temporary).map_err(doing("bind /tmp"))?;
+    mount("tmpfs", root, "tmpfs", flags, c"mode=0755").map_err(doing("mount a root"))?;
+    // First, for what is shown may lie in the machine's own `/tmp`.
+    bind(&policy.temporary, &inside(root, Path::new("/tmp")))?;
     let mut shown = Vec::with_capacity(policy.readable.len());
     for path in &policy.readable {
-        shown.extend(show(&root, path)?);
+        shown.extend(show(root, path)?);
     }
-    shown.extend(make_processes(&root)?);
+    shown.extend(make_processes(root)?);
     make_read_only(&shown)?;
-    make_devices(&root)?;
+    make_devices(root)?;
     for path in policy.writable.iter().chain([&policy.folder]) {
-        bind(path, &inside(&root, path))?;
+        bind(path, &inside(root, path))?;
     }
-    go_there(&root)
+    go_there(root)
 }
 
 /// Shows a path as it is, and returns where. A link stays a link: where it leads
