@@ -2,13 +2,12 @@
 //! worker made of them. Owns the folder's life and what may be read of it; `reset`
 //! puts it to a commit, `compare` finds what differs, `views` shows it.
 
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::changes::{Change, ChangeKind, Changes};
 use super::checkouts::RunFolder;
 use super::compare::{Difference, Held, differences};
-use super::contents::{make_accessible, read_contents};
+use super::contents::read_contents;
 use super::folder::Folder;
 use super::open::Repository;
 use super::reset::put_back;
@@ -47,18 +46,19 @@ impl Checkout {
 
     /// Makes the folder hold exactly the commit's files, as they are in git (no
     /// filters), and what the commit's `.gitignore` files name. Writes only what
-    /// differs. After an error the next reset writes everything.
+    /// differs; where that fails for any reason, the folder is emptied, ignored
+    /// files included, and all is written anew.
     pub fn reset(&self, commit: &str) -> Result<()> {
         let target = commit_id(commit)?;
         let git = self.repository.git()?;
         let mut held = self.held();
         let known = std::mem::take(&mut *held);
-        let mut done = put_back(&git, &self.folder, known, target);
-        if done.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
-            done = make_accessible(self.folder.directory())
-                .and_then(|()| put_back(&git, &self.folder, Held::default(), target));
-        }
         let path = self.folder.path().display();
+        let done = put_back(&git, &self.folder, known, target).or_else(|error| {
+            tracing::warn!(%path, %error, "a checkout is broken and made anew");
+            self.run_folder.empty(self.folder.path())?;
+            put_back(&git, &self.folder, Held::default(), target)
+        });
         *held = done.map_err(failed(format!("put the checkout {path} to commit {commit}")))?;
         Ok(())
     }
@@ -144,7 +144,7 @@ mod tests {
     use super::super::changes::Mode;
     use super::super::checkouts::Checkouts;
     use super::super::compare::Stamp;
-    use super::super::testing::{Sandbox, path, removed, run_git, written};
+    use super::super::testing::{Sandbox, make_deep, path, removed, run_git, written};
     use super::*;
 
     /// A checkout that stands on `main`, with its folder's path.
@@ -300,6 +300,26 @@ mod tests {
         assert!(error.contains("d/.gitignore"), "{error}");
         checkout.reset(&checkout.base()).unwrap();
         assert_eq!(names(&folder), ["d/", "d/a"]);
+    }
+
+    #[test]
+    fn a_checkout_that_cannot_be_listed_fails_with_a_sentence_and_is_made_anew() {
+        let sandbox = Sandbox::with(&[(".gitignore", "target\n"), ("a", "one\n")]);
+        let (checkout, folder) = checkout(&sandbox);
+        fs::create_dir(folder.join("target")).unwrap();
+        make_deep(checkout.folder().directory(), 20_000);
+        let error = checkout.changes().unwrap_err().to_string();
+        assert!(error.contains("is too deep to be listed; remove it"), "{error}");
+        assert!(error.len() < 1_000, "{error}");
+        checkout.reset(&checkout.base()).unwrap();
+        assert_eq!(names(&folder), [".gitignore", "a"]);
+        assert_eq!(checkout.changes().unwrap(), Changes::default());
+        fs::create_dir(folder.join("target")).unwrap();
+        make_deep(&checkout.folder().directory().open_dir("target").unwrap(), 20_000);
+        assert_eq!(checkout.changes().unwrap(), Changes::default(), "what is ignored may be deep");
+        checkout.reset(&checkout.base()).unwrap();
+        checkout.close();
+        assert!(!folder.exists());
     }
 
     #[test]

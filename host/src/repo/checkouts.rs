@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::checkout::Checkout;
-use super::contents::make_accessible;
 use super::failed;
 use super::folder::Folder;
 use super::open::Repository;
 use super::path::is_dot_git;
 use super::references::run_reference;
+use super::removal;
 use crate::{Error, Result};
 
 /// A run's checkouts. Their common folder is removed when this and the last of
@@ -35,16 +35,24 @@ pub(super) struct RunFolder {
 }
 
 impl RunFolder {
-    /// Removes a folder of checkouts, also where a worker has locked folders
-    /// in it.
+    /// Removes a folder of checkouts, whatever a worker has made of it.
     pub(super) fn remove(&self, folder: &Path) -> io::Result<()> {
-        match fs::remove_dir_all(folder) {
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                make_accessible(Folder::open(folder)?.directory())?;
-                fs::remove_dir_all(folder)
-            }
-            other => other,
-        }
+        let (above, name) = above(folder)?;
+        removal::remove(above.directory(), name)
+    }
+
+    /// Empties one that stays.
+    pub(super) fn empty(&self, folder: &Path) -> io::Result<()> {
+        let (above, name) = above(folder)?;
+        removal::empty(above.directory(), name)
+    }
+}
+
+/// The folder that this one lies in, and its name there.
+fn above(folder: &Path) -> io::Result<(Folder, &Path)> {
+    match (folder.parent(), folder.file_name()) {
+        (Some(above), Some(name)) => Ok((Folder::open(above)?, Path::new(name))),
+        _ => Err(io::Error::from(io::ErrorKind::InvalidInput)),
     }
 }
 

@@ -7,11 +7,12 @@ use std::io::{self, Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt, Permissions, PermissionsExt};
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 
 use super::changes::Mode;
 use super::compare::is_absent;
 use super::path::CheckoutPath;
+use super::removal;
 
 /// Says where an error happened, and keeps its kind.
 pub(super) fn at(path: impl Display) -> impl FnOnce(io::Error) -> io::Error {
@@ -66,12 +67,7 @@ pub(super) fn write_new(
 
 /// Removes whatever lies at a path, if anything does.
 pub(super) fn clear(directory: &Dir, path: &Path) -> io::Result<()> {
-    let removed = match directory.symlink_metadata(path) {
-        Ok(metadata) if metadata.is_dir() => directory.remove_dir_all(path),
-        Ok(_) => directory.remove_file(path),
-        Err(error) => Err(error),
-    };
-    match removed {
+    match removal::remove(directory, path) {
         Err(error) if is_absent(&error) => Ok(()),
         other => other.map_err(at(path.display())),
     }
@@ -88,19 +84,4 @@ pub(super) fn make_folder(directory: &Dir, path: &CheckoutPath) -> io::Result<()
         Err(error) => return Err(at(path)(error)),
     }
     directory.create_dir(path.as_path()).map_err(at(path))
-}
-
-/// Gives the owner back the right to list and change every folder: some tools
-/// make their caches read-only, and then nobody can remove them.
-pub(super) fn make_accessible(directory: &Dir) -> io::Result<()> {
-    for entry in directory.entries()? {
-        let entry = entry?;
-        if !entry.file_type()?.is_dir() {
-            continue;
-        }
-        let name = entry.file_name();
-        directory.set_permissions(&name, Permissions::from_mode(0o755))?;
-        make_accessible(&directory.open_dir(&name)?)?;
-    }
-    Ok(())
 }

@@ -61,7 +61,7 @@ pub(super) fn list(folder: &Folder, dot_git: bool) -> io::Result<Listing> {
         match entry {
             Ok(entry) if entry.depth() == 0 => {}
             Ok(entry) => entries.push(entry),
-            Err(error) => note_error(error)?,
+            Err(error) => note_error(error, folder.path())?,
         }
     }
     let refused = std::mem::take(&mut *refused.lock().unwrap_or_else(PoisonError::into_inner));
@@ -79,10 +79,29 @@ fn is_obeyed(directory: &Dir, path: &Path) -> io::Result<bool> {
 
 /// What is gone since its folder was listed is no error; a pattern in a
 /// `.gitignore` that makes no sense is not even reported here.
-fn note_error(error: ignore::Error) -> io::Result<()> {
+fn note_error(error: ignore::Error, top: &Path) -> io::Result<()> {
     let kind = error.io_error().map_or(io::ErrorKind::Other, io::Error::kind);
-    if kind == io::ErrorKind::NotFound {
-        return Ok(());
+    match kind {
+        io::ErrorKind::NotFound => Ok(()),
+        io::ErrorKind::InvalidFilename => Err(io::Error::new(kind, too_deep(&error, top))),
+        _ => Err(io::Error::new(kind, error.to_string())),
     }
-    Err(io::Error::new(kind, error.to_string()))
+}
+
+/// Its path would fill a page; where it begins is enough to remove it.
+fn too_deep(error: &ignore::Error, top: &Path) -> String {
+    let path = path_of(error).and_then(|path| path.strip_prefix(top).ok()).unwrap_or(Path::new(""));
+    let start: PathBuf = path.components().take(3).collect();
+    let start: String = start.to_string_lossy().chars().take(200).collect();
+    format!("the tree of folders below `{start}` is too deep to be listed; remove it")
+}
+
+fn path_of(error: &ignore::Error) -> Option<&Path> {
+    match error {
+        ignore::Error::WithPath { path, .. } => Some(path),
+        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => {
+            path_of(err)
+        }
+        _ => None,
+    }
 }

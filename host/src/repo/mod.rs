@@ -21,6 +21,7 @@ mod patch;
 pub mod path;
 mod recovery;
 mod references;
+mod removal;
 mod reset;
 mod revision;
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use cap_std::fs::Dir;
 use tempfile::TempDir;
 
 use super::changes::{Change, ChangeKind, Mode};
@@ -102,6 +103,16 @@ pub(super) fn run_git(folder: &Path, arguments: &[&str]) -> String {
         String::from_utf8_lossy(&output.stderr)
     );
     String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+}
+
+/// Makes folders in folders, as `mkdir d; cd d` in a loop does.
+pub(super) fn make_deep(top: &Dir, levels: u32) {
+    let mut inner = top.try_clone().unwrap();
+    for _ in 0..levels {
+        inner.create_dir("d").unwrap();
+        inner = inner.open_dir("d").unwrap();
+    }
+    inner.write("bottom", "").unwrap();
 }
 
 pub(super) fn path(text: &str) -> CheckoutPath {
