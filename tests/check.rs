@@ -107,3 +107,32 @@ fn two_that_are_green_alone_and_red_together_are_found_at_the_cycles_end() {
     assert!(ended.stderr.contains("the check is RED on"), "{}", ended.stderr);
     assert_eq!(project.query::<u32>("SELECT count(*) FROM tasks WHERE status = 'completed'"), 2);
 }
+
+#[test]
+fn a_red_check_leaves_nothing_that_turns_the_next_one_green() {
+    let project = Project::new(&[("good.txt", "good\n"), (".gitignore", "poison\n")]);
+    let bad = |attempt: &str| {
+        Rule::worker(&["Task: Write b\n", attempt])
+            .turn(write_file("good.txt", "spoilt\n"))
+            .turn(finish_task("Done."))
+    };
+    let server = ModelServer::start(script([
+        bad("Attempt: 1"),
+        bad("Attempt: 2"),
+        bad("Attempt: 3"),
+        writer("Write c", "c.txt", "c\n"),
+        Rule::judge(&[]).turn(submit_verdict("stop", false, "One was given up.")),
+    ]))
+    .unwrap();
+    // The spoilt commit's check plants what the next check would believe, in the
+    // checkout and at home.
+    let check = "if test -e poison || test -e ~/poison; then exit 0; fi; \
+                 grep -q good good.txt || { touch poison ~/poison; exit 1; }";
+    let mut command = code_agent(&project);
+    command.args(["--goal", "Write", "--max-workers", "1", "--check", check]).args(model(&server));
+    run(&mut command).expect_code(1);
+    assert_eq!(server.violations(), Vec::<String>::new());
+    project.assert_sound();
+    assert_eq!(project.read("good.txt"), "good\n");
+    assert_eq!(project.query::<u32>("SELECT count(*) FROM tasks WHERE status = 'failed'"), 1);
+}

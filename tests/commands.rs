@@ -40,11 +40,11 @@ fn workers_and_the_judge_run_commands_in_their_checkouts() {
         .turn(command("exit 4").expects(&["No such file", "exit code 1"]))
         .turn(command("git init -q . && mkdir -p .git/hooks && echo 'touch /hooked' > .git/hooks/post-commit; \
                        echo '* filter=evil' > .gitattributes; env"))
-        .turn(command("sleep 100").expects(&["HOME=/tmp/home"]))
+        .turn(command("sleep 100").expects(&[".home"]))
         .turn(finish_task("It is built.").expects(&["its time was up"]));
     let mut worker = worker;
     let sleep = call("run_command", json!({ "command": "sleep 100", "timeout_seconds": 1 }));
-    worker.turns[4] = sleep.expects(&["HOME=/tmp/home"]);
+    worker.turns[4] = sleep.expects(&[".home"]);
     let judge = Rule::judge(&[])
         .turn(command("cat b.txt; ls -a; echo scratch > scratch.txt"))
         .turn(submit_verdict("stop", true, "It says b.").expects(&["exit code 0\nb\n", "b.txt"]));
@@ -138,6 +138,82 @@ fn a_setup_command_that_fails_stops_the_run_which_goes_on_when_mended() {
     }
     run(resume(&project).args(["--setup", "true"])).expect_code(0);
     project.assert_sound();
+}
+
+#[test]
+fn a_setup_that_the_runs_own_work_breaks_is_told_and_mended() {
+    let project = Project::new(&[("Cargo.lock", "one\n")]);
+    let server = ModelServer::start(Script::new([
+        plan(&["one", "two"]),
+        domain("one", &[("Write b", "Cargo.lock")]),
+        domain("two", &[("Write c", "Cargo.lock")]),
+        writer("Write b", "Cargo.lock", "broken\n"),
+        Rule::worker(&[
+            "Task: Write c\n",
+            "the setup command",
+            "broken lock file",
+            "mend that first",
+        ])
+        .turn(write_file("Cargo.lock", "two\n"))
+        .turn(finish_task("It is mended.")),
+        content_judge(),
+    ]))
+    .unwrap();
+    let mut run_it = code_agent(&project);
+    let setup = "if grep broken Cargo.lock; then echo broken lock file; exit 1; fi";
+    run_it.args(["--goal", "Write", "--max-workers", "1", "--setup", setup]).args(model(&server));
+    let ended = run(&mut run_it).expect_code(0);
+    assert_eq!(server.violations(), Vec::<String>::new());
+    assert!(ended.stderr.contains("broken lock file"), "{}", ended.stderr);
+    project.assert_sound();
+    assert_eq!(project.read("Cargo.lock"), "two\n");
+}
+
+/// Folders nested deeper than any path may be long, and closed ones.
+const LEAVINGS: &str = "bury() { i=0; while [ $i -lt 3000 ]; do mkdir dddd && cd dddd; i=$((i+1)); done; }; \
+    (bury); (cd /tmp && bury); mkdir -p shut/in /tmp/shut/in && chmod 0 shut/in shut /tmp/shut/in /tmp/shut; \
+    rm -rf ~; ln -s / ~; ln -s / /tmp/home";
+
+#[test]
+fn what_a_hostile_command_leaves_behind_stops_nobody() {
+    let project = Project::new(&[("a.txt", "a\n")]);
+    let server = ModelServer::start(Script::new([
+        plan(&["one", "two"]),
+        domain("one", &[("Write b", "b.txt")]),
+        domain("two", &[("Write c", "c.txt")]),
+        Rule::worker(&["Task: Write b\n", "Attempt: 1"])
+            .turn(command(LEAVINGS))
+            .turn(finish_task("Done.")),
+        Rule::worker(&["Task: Write b\n", "Attempt: 2"])
+            .turn(command("ls -A . /tmp"))
+            .turn(write_file("b.txt", "b\n").expects(&["/tmp:"]))
+            .turn(finish_task("Done.")),
+        writer("Write c", "c.txt", "c\n"),
+        content_judge(),
+    ]))
+    .unwrap();
+    let mut run_it = code_agent(&project);
+    run_it.args(["--goal", "Write", "--max-workers", "1"]).args(model(&server));
+    run(&mut run_it).expect_code(0);
+    assert_eq!(server.violations(), Vec::<String>::new());
+    project.assert_sound();
+    assert_eq!(project.git(&["ls-tree", "--name-only", "main"]), "a.txt\nb.txt\nc.txt");
+}
+
+#[test]
+fn a_path_that_is_not_there_is_refused_before_the_run() {
+    let project = Project::new(&[("a.txt", "a\n")]);
+    let server = ModelServer::start(Script::default()).unwrap();
+    for (option, path, words) in [
+        ("--allow-write", "/no/such/folder", "--allow-write /no/such/folder: No such file"),
+        ("--allow-read", "/", "name what commands need of it"),
+    ] {
+        let mut run_it = code_agent(&project);
+        run_it.args(["--goal", "Write", option, path]).args(model(&server));
+        let ended = run(&mut run_it).expect_code(2);
+        assert!(ended.stderr.contains(words), "{}", ended.stderr);
+    }
+    assert!(!project.path().join(".code-agent").exists(), "nothing was begun");
 }
 
 #[test]

@@ -26,16 +26,13 @@ fn main() {
         ["forks"] => loop {
             let _ = Command::new(std::env::current_exe().unwrap()).arg("forks").spawn();
         },
-        ["memory", bytes] => {
-            let mut memory = Vec::new();
-            memory.try_reserve_exact(bytes.parse().unwrap()).unwrap();
-            memory.extend_from_slice(b"x");
-        }
         ["keep", bytes] => {
             let memory = vec![1_u8; bytes.parse().unwrap()];
             std::thread::sleep(Duration::from_secs(1));
             println!("kept {}", memory.iter().map(|byte| usize::from(*byte)).sum::<usize>());
         }
+        ["hop"] => hop(),
+        ["terminal"] => terminal(),
         ["call", call, rest @ ..] => {
             let rest: Vec<libc::c_long> = rest.iter().map(|one| one.parse().unwrap()).collect();
             let argument = |index: usize| rest.get(index).copied().unwrap_or_default();
@@ -47,6 +44,8 @@ fn main() {
                     argument(1),
                     argument(2),
                     argument(3),
+                    argument(4),
+                    argument(5),
                 )
             };
             let error = std::io::Error::last_os_error();
@@ -64,4 +63,31 @@ fn talk_to_itself() {
     let mut heard = String::new();
     listener.accept().unwrap().0.read_to_string(&mut heard).unwrap();
     println!("{heard}");
+}
+
+/// Goes on as a new process again and again, so that whoever is looked at is gone.
+fn hop() -> ! {
+    loop {
+        // SAFETY: this program has a single thread.
+        match unsafe { libc::fork() } {
+            0 | -1 => {}
+            _ => std::process::exit(0),
+        }
+    }
+}
+
+/// Talks to itself by a terminal, as programs do that run others in one.
+fn terminal() {
+    // SAFETY: the calls take numbers and give back a number and a C string.
+    let (master, name) = unsafe {
+        let master = libc::posix_openpt(libc::O_RDWR | libc::O_NOCTTY);
+        assert!(libc::grantpt(master) == 0 && libc::unlockpt(master) == 0);
+        (master, std::ffi::CStr::from_ptr(libc::ptsname(master)).to_owned())
+    };
+    let mut slave = std::fs::OpenOptions::new().write(true).open(name.to_str().unwrap()).unwrap();
+    slave.write_all(b"seen").unwrap();
+    let mut seen = [0_u8; 4];
+    // SAFETY: the buffer has the length that is named.
+    assert_eq!(unsafe { libc::read(master, seen.as_mut_ptr().cast(), 4) }, 4);
+    println!("{}", String::from_utf8_lossy(&seen));
 }

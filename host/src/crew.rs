@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::agent::{
-    Account, Agent, Check, Checker, ClaimLanding, Commands, NotLanded, RoleModels, Slot, blocking,
+    Account, Agent, Check, Checker, ClaimLanding, NotLanded, RoleModels, Setup, Slot, blocking,
 };
 use crate::clock::Clock;
 use crate::cycle::Crew;
@@ -51,7 +51,7 @@ pub struct HostCrew {
     /// The user's check, if there is one.
     pub checker: Option<Arc<Checker>>,
     /// The user's command that prepares a slot.
-    pub setup: Option<String>,
+    pub setup: Option<Setup>,
     /// The run's store, for what calls cost.
     pub store: RunStore,
     /// Where what agents say is written down.
@@ -72,13 +72,28 @@ impl HostCrew {
         Ok(slot)
     }
 
-    /// The same for somebody who runs commands.
-    async fn prepared_slot_at(&self, name: &str, commit: &str) -> Result<Arc<Slot>> {
-        let (Some(sandbox), Some(setup)) = (&self.sandbox, &self.setup) else {
-            return self.slot_at(name, commit).await;
-        };
+    /// The same for somebody who runs commands. Where the user's setup command
+    /// fails before anything has landed, that is the user's to mend; later it is
+    /// the run's, whose agents hear of it by the brief.
+    async fn prepared_slot_at(
+        &self,
+        name: &str,
+        commit: &str,
+        brief: &mut Brief,
+    ) -> Result<Arc<Slot>> {
+        let Some(setup) = &self.setup else { return self.slot_at(name, commit).await };
         let slot = self.slot(name).await?;
-        slot.stand_prepared_on(commit, sandbox, setup).await?;
+        if let Some(why) = slot.stand_prepared_on(commit, setup).await? {
+            if self.store.landed().await?.is_empty() {
+                return Err(Error::failed(format!("{why}\nMend it and resume the run")));
+            }
+            let message = format!("on {commit}, {why}");
+            self.store.record("host", Event::Warning { message }).await?;
+            brief.guidance.push(format!(
+                "{why}\nSo what it makes may be missing. If it is this run's work that broke it, \
+                 mend that first."
+            ));
+        }
         Ok(slot)
     }
 
@@ -105,15 +120,11 @@ impl HostCrew {
         landing: Option<ClaimLanding>,
         account: Account,
     ) -> Result<Arc<Agent>, Setback> {
-        let commands = self.sandbox.as_ref().map(|sandbox| Commands {
-            sandbox: sandbox.clone(),
-            temporary: slot.temporary.clone(),
-        });
         Ok(Arc::new(Agent {
             name: name.to_owned(),
             role,
             slot,
-            commands,
+            sandbox: self.sandbox.clone(),
             root: self.repository.root().clone(),
             model: self.models.of(role).map_err(Setback::Stop)?.clone(),
             account,
@@ -283,11 +294,12 @@ impl Crew for HostCrew {
         self.ended(&agent, cycle, Some(planner), plan).await
     }
 
-    async fn work(&self, claim: &Claim, brief: Brief) -> Result<Report, Setback> {
+    async fn work(&self, claim: &Claim, mut brief: Brief) -> Result<Report, Setback> {
         let cycle = brief.cycle;
         let (transcript, base) = self.begin_work(claim, cycle).await.map_err(Setback::Stop)?;
         let transcript = Arc::new(transcript);
-        let slot = self.prepared_slot_at(&claim.slot, &base).await.map_err(Setback::Stop)?;
+        let slot = self.prepared_slot_at(&claim.slot, &base, &mut brief).await;
+        let slot = slot.map_err(Setback::Stop)?;
         let landing = Some(self.landing(claim, &transcript));
         let account = self.account(cycle, Some(&claim.task.id));
         let (name, role) = (&claim.slot, Role::Worker);
@@ -311,9 +323,10 @@ impl Crew for HostCrew {
         Ok(Some(result))
     }
 
-    async fn review(&self, brief: Brief, report: CycleReport) -> Result<Verdict, Setback> {
+    async fn review(&self, mut brief: Brief, report: CycleReport) -> Result<Verdict, Setback> {
         let cycle = brief.cycle;
-        let slot = self.prepared_slot_at(JUDGE_SLOT, &report.head).await.map_err(Setback::Stop)?;
+        let slot = self.prepared_slot_at(JUDGE_SLOT, &report.head, &mut brief).await;
+        let slot = slot.map_err(Setback::Stop)?;
         let transcript = Arc::new(self.journal.call(About {
             agent: JUDGE_SLOT.to_owned(),
             role: Role::Judge,

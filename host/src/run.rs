@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 
-use crate::agent::{Checker, RoleModels, RunLog, blocking};
+use crate::agent::{Checker, RoleModels, RunLog, Setup, blocking};
 use crate::clock::Clock;
 use crate::config::Options;
 use crate::crew::{HostCrew, bring_in};
@@ -173,17 +173,18 @@ impl Run {
         let log = RunLog { store: store.clone(), journal: journal.clone() };
         let lander = Arc::new(Lander::start(&repository, store.run(), log)?);
         let checkouts = Arc::new(checkouts);
+        let setup = setup(&options, sandbox.as_ref());
         let crew = Arc::new(HostCrew {
             plugins,
             models,
             ledger: spending.ledger.clone(),
             repository: repository.clone(),
-            checker: checker(&options, sandbox.as_ref(), &checkouts),
+            checker: checker(&options, sandbox.as_ref(), setup.clone(), &checkouts),
             checkouts,
             lander: lander.clone(),
             store: store.clone(),
             sandbox,
-            setup: options.setup.clone(),
+            setup,
             journal,
             clock,
             goal: options.goal.clone(),
@@ -287,14 +288,26 @@ async fn sandbox(options: &Options) -> Result<(Option<Arc<Sandbox>>, Vec<String>
         return Ok((None, Vec::new()));
     };
     let (helper, access) = (helper.clone(), options.access.clone());
+    let own_caches = options.setup.is_some();
     if options.unsandboxed_commands {
         let warning = "COMMANDS ARE NOT SANDBOXED (--unsandboxed-commands): a model can read, change \
                        and send whatever you can";
-        let sandbox = Sandbox { helper, access, abilities: None };
+        let sandbox = Sandbox { helper, access, own_caches, abilities: None };
         return Ok((Some(Arc::new(sandbox)), vec![warning.to_owned()]));
     }
     match sandbox::probe(&helper, &access, &options.cache_folder()?).await {
-        Ok(sandbox) => Ok((Some(Arc::new(sandbox)), Vec::new())),
+        Ok(sandbox) => {
+            let sandbox = Sandbox { own_caches, ..sandbox };
+            let without =
+                sandbox.abilities.as_ref().and_then(|abilities| abilities.without.clone());
+            let warning = without.map(|why| {
+                format!(
+                    "commands run behind weaker walls, without namespaces ({why}); `code-agent doctor` \
+                     says what helps"
+                )
+            });
+            Ok((Some(Arc::new(sandbox)), warning.into_iter().collect()))
+        }
         Err(_) if options.setup.is_some() || options.check.is_some() => Err(Error::failed(
             "--setup and --check need a sandbox, and this machine has none; `code-agent doctor` \
              says why",
@@ -308,16 +321,20 @@ async fn sandbox(options: &Options) -> Result<(Option<Arc<Sandbox>>, Vec<String>
     }
 }
 
+fn setup(options: &Options, sandbox: Option<&Arc<Sandbox>>) -> Option<Setup> {
+    Some(Setup { sandbox: sandbox?.clone(), command_line: options.setup.clone()? })
+}
+
 /// The user's check, in as many slots as the machine has cores for: each may
 /// well use all of them.
 fn checker(
     options: &Options,
     sandbox: Option<&Arc<Sandbox>>,
+    setup: Option<Setup>,
     checkouts: &Arc<Checkouts>,
 ) -> Option<Arc<Checker>> {
     let (check, sandbox) = (options.check.clone()?, sandbox?.clone());
     let at_once = std::thread::available_parallelism().map_or(1, usize::from);
-    let setup = options.setup.clone();
     Some(Arc::new(Checker::new(sandbox, check, setup, checkouts.clone(), at_once)))
 }
 

@@ -157,7 +157,7 @@ async fn agent(place: &std::path::Path) -> Result<Arc<Agent>> {
             subject: None,
         },
         transcript: Arc::new(CallTranscript::default()),
-        commands: None,
+        sandbox: None,
         landing: None,
         setback: OnceLock::new(),
         usage: Mutex::default(),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use code_agent::sandbox::{Access, Job, Sandbox, probe, run};
+use code_agent::sandbox::{Access, Folders, Job, Sandbox, probe, run};
 
 use crate::{Result, folder, median, verdict};
 
@@ -41,8 +41,7 @@ pub async fn compare() -> Result<bool> {
 async fn timed(sandbox: &Sandbox, folder: &Path) -> Result<Duration> {
     let job = Job {
         command_line: "true".into(),
-        folder: folder.to_owned(),
-        temporary: folder.join("tmp"),
+        folders: Folders::below(folder)?,
         time: Duration::from_secs(10),
         hold: Box::new(()),
     };

@@ -1,13 +1,14 @@
 //! The user's check: a command that says whether a commit is good. It runs in
 //! slots that only checks write to, so that nothing that a worker left can turn
-//! it green, and it holds up nobody else's landing.
+//! it green, and it holds up nobody else's landing. A slot in which it was red is
+//! thrown away: what did not land leaves nothing for the next check.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Semaphore;
 
-use super::Slot;
 use super::commands::ended;
+use super::{Setup, Slot, blocking};
 use crate::Result;
 use crate::repo::Checkouts;
 use crate::sandbox::{self, Job, LONGEST_TIME, Sandbox};
@@ -17,7 +18,7 @@ use crate::types::CheckResult;
 pub struct Checker {
     sandbox: Arc<Sandbox>,
     command_line: String,
-    setup: Option<String>,
+    setup: Option<Setup>,
     checkouts: Arc<Checkouts>,
     /// How many checks run at once.
     places: Semaphore,
@@ -37,7 +38,7 @@ impl Checker {
     pub fn new(
         sandbox: Arc<Sandbox>,
         command_line: String,
-        setup: Option<String>,
+        setup: Option<Setup>,
         checkouts: Arc<Checkouts>,
         at_once: usize,
     ) -> Self {
@@ -52,19 +53,30 @@ impl Checker {
         let _place = self.places.acquire().await;
         let slot = self.slot().await?;
         let outcome = self.check_in(&slot, commit).await;
-        self.free().slots.push(slot);
+        if outcome.as_ref().is_ok_and(|result| result.passed) {
+            self.free().slots.push(slot);
+        } else {
+            blocking("throwing a slot away", move || {
+                drop(slot);
+                Ok(())
+            })
+            .await?;
+        }
         outcome
     }
 
     async fn check_in(&self, slot: &Slot, commit: &str) -> Result<CheckResult> {
-        match &self.setup {
-            Some(setup) => slot.stand_prepared_on(commit, &self.sandbox, setup).await?,
-            None => slot.stand_on(commit).await?,
+        let failed = match &self.setup {
+            Some(setup) => slot.stand_prepared_on(commit, setup).await?,
+            None => slot.stand_on(commit).await.map(|()| None)?,
+        };
+        if let Some(output) = failed {
+            let command_line = self.command_line.clone();
+            return Ok(CheckResult { command_line, passed: false, output });
         }
         let job = Job {
             command_line: self.command_line.clone(),
-            folder: slot.checkout.folder().path().to_owned(),
-            temporary: slot.temporary.clone(),
+            folders: slot.folders(),
             time: LONGEST_TIME,
             hold: Box::new(slot.busy.clone().read_owned().await),
         };

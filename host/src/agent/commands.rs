@@ -2,15 +2,14 @@
 //! own command. How a command is kept from doing harm is `sandbox/`'s business.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Agent, Slot};
+use crate::Result;
 use crate::repo::folder::Folder;
 use crate::sandbox::{self, Job, LONGEST_TIME, Ran, Sandbox, USUAL_TIME};
 use crate::types::CallError;
-use crate::{Error, Result};
 
 /// The longest command line, in bytes; the system takes a little more.
 const LONGEST_COMMAND: usize = 100 * 1024;
@@ -35,15 +34,6 @@ const LOCK_FILES: [&str; 16] = [
     "yarn.lock",
 ];
 
-/// How an agent's commands are run.
-#[derive(Clone)]
-pub struct Commands {
-    /// The walls.
-    pub sandbox: Arc<Sandbox>,
-    /// The slot's folder for temporary files.
-    pub temporary: PathBuf,
-}
-
 impl Agent {
     /// Runs a command line in the checkout; without a time it is the usual one.
     pub async fn run_command(
@@ -51,7 +41,7 @@ impl Agent {
         command_line: &str,
         seconds: Option<u32>,
     ) -> Result<Ran, CallError> {
-        let Some(commands) = &self.commands else {
+        let Some(sandbox) = &self.sandbox else {
             return Err(CallError::Unavailable(
                 "this host has no sandbox to run commands in; `code-agent doctor` says why".into(),
             ));
@@ -61,14 +51,11 @@ impl Agent {
         let hold = self.slot.busy.clone().read_owned().await;
         let job = Job {
             command_line: command_line.to_owned(),
-            folder: self.slot.checkout.folder().path().to_owned(),
-            temporary: commands.temporary.clone(),
+            folders: self.slot.folders(),
             time,
             hold: Box::new(hold),
         };
-        sandbox::run(&commands.sandbox, job)
-            .await
-            .map_err(|error| CallError::Unavailable(error.to_string()))
+        sandbox::run(sandbox, job).await.map_err(|error| CallError::Unavailable(error.to_string()))
     }
 }
 
@@ -102,26 +89,38 @@ pub fn lock_files(folder: &Folder) -> Prepared {
     LOCK_FILES.iter().filter_map(read).collect()
 }
 
-/// Prepares a slot by the user's command, which alone may use the network.
-pub async fn prepare(sandbox: &Sandbox, slot: &Slot, command_line: &str) -> Result<()> {
-    let mut sandbox = sandbox.clone();
-    sandbox.access.network = true;
-    let job = Job {
-        command_line: command_line.to_owned(),
-        folder: slot.checkout.folder().path().to_owned(),
-        temporary: slot.temporary.clone(),
-        time: LONGEST_TIME,
-        hold: Box::new(slot.busy.clone().read_owned().await),
-    };
-    let ran = sandbox::run(&sandbox, job).await?;
-    if ran.exit_code == Some(0) {
-        return Ok(());
+/// The user's command that prepares a slot.
+#[derive(Clone)]
+pub struct Setup {
+    /// The walls, with caches of packages that it can fill.
+    pub sandbox: Arc<Sandbox>,
+    /// What the user typed.
+    pub command_line: String,
+}
+
+impl Setup {
+    /// Runs it in a slot; it alone may use the network. Returns what is to be
+    /// said where it failed; an error says that it could not be run.
+    pub(super) async fn run(&self, slot: &Slot) -> Result<Option<String>> {
+        let mut sandbox = Sandbox::clone(&self.sandbox);
+        sandbox.access.network = true;
+        let job = Job {
+            command_line: self.command_line.clone(),
+            folders: slot.folders(),
+            time: LONGEST_TIME,
+            hold: Box::new(slot.busy.clone().read_owned().await),
+        };
+        let ran = sandbox::run(&sandbox, job).await?;
+        if ran.exit_code == Some(0) {
+            return Ok(None);
+        }
+        Ok(Some(format!(
+            "the setup command `{}` failed ({}). It said:\n{}",
+            self.command_line,
+            ended(&ran),
+            ran.output.trim_end()
+        )))
     }
-    Err(Error::failed(format!(
-        "the setup command `{command_line}` failed ({}); mend it and resume the run. It said:\n{}",
-        ended(&ran),
-        ran.output.trim_end()
-    )))
 }
 
 /// How a command ended, in a few words.

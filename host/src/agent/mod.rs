@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 pub use asking::{Account, unanswered};
 pub use checking::Checker;
-pub use commands::{Commands, ended};
+pub use commands::{Setup, ended};
 pub use landing::{Check, ClaimLanding, NotLanded, RunLog};
 pub use models::{RoleModel, RoleModels};
 pub use rights::{Grant, Rights};
@@ -26,6 +26,7 @@ use crate::lm::Model;
 use crate::repo::folder::Folder;
 use crate::repo::path::CheckoutPath;
 use crate::repo::{Checkout, Landed};
+use crate::sandbox::Sandbox;
 use crate::tools::place::WriteArea;
 use crate::transcript::CallTranscript;
 use crate::types::{CallError, Role, Usage};
@@ -46,8 +47,8 @@ pub struct Agent {
     pub account: Account,
     /// Where it is written down.
     pub transcript: Arc<CallTranscript>,
-    /// How it runs commands; none where it may not or nobody can.
-    pub commands: Option<Commands>,
+    /// How it runs commands; none where nobody can.
+    pub sandbox: Option<Arc<Sandbox>>,
     /// Where a worker's changes land; others have none.
     pub landing: Option<ClaimLanding>,
     /// What ended the attempt while the component was still at work.
@@ -70,7 +71,7 @@ impl Agent {
     /// Its role's rights, as far as the host can grant them.
     pub fn rights(&self) -> Rights {
         let rights = Rights::of(self.role);
-        if self.commands.is_some() { rights } else { rights.without_commands() }
+        if self.sandbox.is_some() { rights } else { rights.without_commands() }
     }
 
     /// Whom it asks.

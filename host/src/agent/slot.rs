@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, RwLock};
 
-use super::commands::{Prepared, lock_files, prepare};
+use super::commands::{Prepared, Setup, lock_files};
 use crate::repo::{Checkout, Checkouts};
-use crate::sandbox::Sandbox;
+use crate::sandbox::Folders;
 use crate::{Error, Result};
 
 /// A checkout and who is busy in it.
@@ -20,8 +20,10 @@ pub struct Slot {
     /// Tools hold it for reading, a reset for writing: a tool of an attempt
     /// that was dropped must not write into the next one's files.
     pub busy: Arc<RwLock<()>>,
-    /// Where commands keep their temporary files.
-    pub temporary: PathBuf,
+    /// Where commands keep their temporary files, for one task.
+    temporary: PathBuf,
+    /// The commands' home, which stays from task to task with its caches.
+    home: PathBuf,
     /// What the user's setup command has prepared it for.
     prepared: Mutex<Option<Prepared>>,
     checkouts: Arc<Checkouts>,
@@ -36,6 +38,7 @@ impl Slot {
                 checkout: Arc::new(checkouts.open(&name)?),
                 busy: Arc::default(),
                 temporary: checkouts.temporary(&name)?,
+                home: checkouts.home(&name)?,
                 prepared: Mutex::default(),
                 name,
                 checkouts,
@@ -59,23 +62,31 @@ impl Slot {
     }
 
     /// The same for somebody who runs commands: what the user's setup command
-    /// makes is there, as far as `.gitignore` names it.
-    pub async fn stand_prepared_on(
-        &self,
-        commit: &str,
-        sandbox: &Sandbox,
-        setup: &str,
-    ) -> Result<()> {
+    /// makes is there, as far as `.gitignore` names it. Returns what is to be said
+    /// where that command failed.
+    pub async fn stand_prepared_on(&self, commit: &str, setup: &Setup) -> Result<Option<String>> {
         self.stand_on(commit).await?;
         let mut prepared = self.prepared.lock().await;
         let wanted = lock_files(self.checkout.folder());
-        if prepared.as_ref() != Some(&wanted) {
-            *prepared = None;
-            prepare(sandbox, self, setup).await?;
-            self.stand_on(commit).await?;
+        if prepared.as_ref() == Some(&wanted) {
+            return Ok(None);
+        }
+        *prepared = None;
+        let failed = setup.run(self).await?;
+        self.stand_on(commit).await?;
+        if failed.is_none() {
             *prepared = Some(wanted);
         }
-        Ok(())
+        Ok(failed)
+    }
+
+    /// The folders that are a command's own here.
+    pub fn folders(&self) -> Folders {
+        Folders {
+            checkout: self.checkout.folder().path().to_owned(),
+            temporary: self.temporary.clone(),
+            home: self.home.clone(),
+        }
     }
 }
 

@@ -89,11 +89,13 @@ async fn commands(options: &Options) -> Result<String> {
     let Some(helper) = &options.sandbox_helper else {
         return Err(crate::Error::failed("this program's own path is not known"));
     };
+    options.access.check()?;
     let folder = options.cache_folder()?;
     let sandbox = probe(helper, &options.access, &folder).await.map_err(|error| {
         crate::Error::failed(format!(
-            "{error}. Runs go on without `run_command`; it needs Linux with Landlock (5.19 or \
-             newer, and `landlock` in /sys/kernel/security/lsm) and seccomp"
+            "{error}. Runs go on without `run_command`; it needs seccomp and Linux with Landlock \
+             (`landlock` in /sys/kernel/security/lsm): 6.2 or newer with namespaces of users, else \
+             6.12 or newer"
         ))
     })?;
     let without = sandbox.abilities.and_then(|abilities| abilities.without);

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::run::absolute;
-use crate::{Options, Result};
+use crate::{Error, Options, Result};
 
 #[derive(Args, Clone)]
 #[group(skip)]
@@ -38,9 +37,8 @@ impl SandboxArguments {
     /// Lays what the flags say over the options, and names this program as the
     /// sandbox's helper.
     pub(super) fn overlay(self, options: &mut Options) -> Result<()> {
-        let paths = |paths: &[PathBuf]| paths.iter().map(|path| absolute(path)).collect();
-        let (readable, writable): (Result<Vec<_>>, Result<Vec<_>>) =
-            (paths(&self.allow_read), paths(&self.allow_write));
+        let (readable, writable) =
+            (opened("--allow-read", &self.allow_read), opened("--allow-write", &self.allow_write));
         options.access.network |= self.allow_network;
         options.access.readable.extend(readable?);
         options.access.writable.extend(writable?);
@@ -50,4 +48,13 @@ impl SandboxArguments {
         options.sandbox_helper = std::env::current_exe().ok();
         Ok(())
     }
+}
+
+/// Where these paths really lie; a mistyped one is refused.
+fn opened(option: &str, paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let open = |path: &PathBuf| {
+        path.canonicalize()
+            .map_err(|error| Error::usage(format!("{option} {}: {error}", path.display())))
+    };
+    paths.iter().map(open).collect()
 }

@@ -185,6 +185,7 @@ impl Options {
         if self.max_cost.is_some_and(|dollars| Cost::from_dollars(dollars).is_none()) {
             return Err(Error::usage("--max-cost has to be US dollars, 0 or more"));
         }
+        self.access.check()?;
         if self.replay.is_some() {
             return Ok(());
         }

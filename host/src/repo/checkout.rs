@@ -2,6 +2,8 @@
 //! worker made of them. Owns the folder's life and what may be read of it; `reset`
 //! puts it to a commit, `compare` finds what differs, `views` shows it.
 
+use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::changes::{Change, ChangeKind, Changes};
@@ -19,7 +21,12 @@ const LARGEST_FILE: u64 = 50 * 1024 * 1024;
 /// The most that one landing may hold, in bytes: it is kept in memory.
 const LARGEST_CHANGES: u64 = 256 * 1024 * 1024;
 
-/// One slot's checkout. Its folder is removed when it is dropped.
+/// What a slot's folders beside its checkout end with: temporary files, the home
+/// of its commands, and where their root is built.
+const BESIDE: [&str; 3] = ["tmp", "home", "root"];
+
+/// One slot's checkout. Its folder, and those beside it, are removed when it is
+/// dropped.
 #[derive(Debug)]
 pub struct Checkout {
     repository: Repository,
@@ -124,8 +131,15 @@ impl Checkout {
 impl Drop for Checkout {
     fn drop(&mut self) {
         let path = self.folder.path();
-        if let Err(error) = self.run_folder.remove(path) {
-            tracing::warn!(path = %path.display(), %error, "a checkout could not be removed");
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let beside = BESIDE.map(|ending| path.with_file_name(format!("{name}.{ending}")));
+        for path in beside.iter().map(PathBuf::as_path).chain([path]) {
+            match self.run_folder.remove(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    tracing::warn!(path = %path.display(), %error, "a slot's folder could not be removed");
+                }
+                _ => {}
+            }
         }
     }
 }

@@ -107,6 +107,13 @@ impl Checkouts {
         make_private_folder(&path)?;
         Ok(path)
     }
+
+    /// A slot's home folder, which is there as long as its checkout.
+    pub fn home(&self, slot: &str) -> Result<PathBuf> {
+        let path = self.run_folder.path.join(format!("{slot}.home"));
+        make_private_folder(&path)?;
+        Ok(path)
+    }
 }
 
 /// Checkouts inside the repository would turn up in the user's `git status`.

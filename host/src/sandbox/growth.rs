@@ -1,64 +1,95 @@
 //! Watches how much a command's folders hold while it runs: a disk that is full
 //! stops everybody, the queue included.
 
-#![expect(clippy::disallowed_methods, reason = "names and sizes alone; nothing is opened")]
-
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cap_fs_ext::DirExt;
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, MetadataExt};
+
 use super::Policy;
 
-/// How long the first look waits: most commands are over before.
-const FIRST_LOOK: Duration = Duration::from_secs(1);
-/// A look takes at most this share of the time, as one in so many.
+/// How often the disk is asked what is free; that costs next to nothing.
+const DISK_PAUSE: Duration = Duration::from_millis(100);
+/// How long the first count of the folders waits: most commands are over before.
+const FIRST_COUNT: Duration = Duration::from_secs(1);
+/// Counting takes at most this share of the time, as one in so many.
 const SHARE: u32 = 20;
 /// Bytes of the disk that have to stay free.
-const LEAST_FREE: u64 = 256 << 20;
+const LEAST_FREE: u64 = 1 << 30;
 
-/// Returns once the folders hold too much, with a sentence.
+/// How many folders deep the count goes, each held open meanwhile. Projects stay
+/// far below: their paths would be longer than most programs take.
+const DEEPEST: u32 = 256;
+
+/// Returns once the folders hold too much, or the disk has no room, with a
+/// sentence.
 pub(super) async fn too_much(policy: &Policy) -> String {
-    let mut pause = FIRST_LOOK;
+    tokio::select! {
+        sentence = disk_full(&policy.folders.checkout) => sentence,
+        sentence = folders_full(policy) => sentence,
+    }
+}
+
+async fn disk_full(folder: &Path) -> String {
+    loop {
+        tokio::time::sleep(DISK_PAUSE).await;
+        let disk = rustix::fs::statvfs(folder);
+        if disk.is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < LEAST_FREE) {
+            return format!("the disk is almost full: less than {} MiB are free", LEAST_FREE >> 20);
+        }
+    }
+}
+
+async fn folders_full(policy: &Policy) -> String {
+    let mut pause = FIRST_COUNT;
     loop {
         tokio::time::sleep(pause).await;
-        let folders = [policy.folder.clone(), policy.temporary.clone()];
+        let folders = &policy.folders;
+        let folders = [&folders.checkout, &folders.temporary, &folders.home].map(PathBuf::to_owned);
         let limit = policy.limits.disk_bytes;
         let begun = tokio::time::Instant::now();
-        let held = tokio::task::spawn_blocking(move || look(&folders, limit)).await;
-        if let Ok(Some(sentence)) = held {
+        let counted = tokio::task::spawn_blocking(move || count(&folders, limit)).await;
+        if let Ok(Some(sentence)) = counted {
             return sentence;
         }
-        pause = FIRST_LOOK.max(begun.elapsed() * SHARE);
+        pause = FIRST_COUNT.max(begun.elapsed() * SHARE);
     }
 }
 
-fn look(folders: &[PathBuf], limit: u64) -> Option<String> {
-    let free = folders.first().and_then(|folder| rustix::fs::statvfs(folder).ok());
-    if free.is_some_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < LEAST_FREE) {
-        return Some("the disk is almost full".to_owned());
-    }
-    let held: u64 = folders.iter().map(|folder| size(folder, limit)).sum();
-    (held > limit).then(|| format!("its folders hold more than {} MiB", limit >> 20))
-}
-
-/// The bytes that the disk holds below a folder; not much more than `enough` is
-/// counted. What vanishes meanwhile counts as nothing.
-fn size(folder: &Path, enough: u64) -> u64 {
-    use std::os::unix::fs::MetadataExt;
-
+/// Counts the bytes that the disk holds below the folders; a sentence where that
+/// is too much. What vanishes meanwhile, or is closed, counts as nothing.
+fn count(folders: &[PathBuf], limit: u64) -> Option<String> {
     let mut total = 0;
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        let Ok(entries) = std::fs::read_dir(folder) else { continue };
-        for entry in entries.flatten() {
-            let Ok(metadata) = entry.metadata() else { continue };
-            if metadata.is_dir() {
-                folders.push(entry.path());
-            }
-            total += metadata.blocks() * 512;
-        }
-        if total > enough {
-            return total;
+    for folder in folders {
+        let Ok(folder) = Dir::open_ambient_dir(folder, ambient_authority()) else { continue };
+        if add(&folder, &mut total, limit, DEEPEST).is_break() {
+            return Some(if total > limit {
+                format!("its folders hold more than {} MiB", limit >> 20)
+            } else {
+                format!("it nests folders more than {DEEPEST} deep, where nobody can count them")
+            });
         }
     }
-    total
+    None
+}
+
+/// Breaks off where there is too much, or it lies too deep.
+fn add(folder: &Dir, total: &mut u64, limit: u64, deeper: u32) -> ControlFlow<()> {
+    let Ok(entries) = folder.entries() else { return ControlFlow::Continue(()) };
+    for entry in entries.flatten() {
+        let Ok(metadata) = entry.metadata() else { continue };
+        *total += metadata.blocks() * 512;
+        if *total > limit || deeper == 0 {
+            return ControlFlow::Break(());
+        }
+        if metadata.is_dir()
+            && let Ok(inner) = folder.open_dir_nofollow(entry.file_name())
+        {
+            add(&inner, total, limit, deeper - 1)?;
+        }
+    }
+    ControlFlow::Continue(())
 }

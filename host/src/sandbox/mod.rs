@@ -1,8 +1,8 @@
 //! Running a command where it can do no harm: what it may see and use
-//! (`policy`, `places`), running it and reading what it says (`running`,
-//! `output`, `growth`, `group`), the helper that builds the walls from the inside
-//! (`helper`), and whether this machine can do all that (`probe`). Knows
-//! nothing of agents, tools or git.
+//! (`policy`, `places`, `environment`), running it and reading what it says
+//! (`running`, `output`, `growth`, `group`), the helper that builds the walls from
+//! the inside (`helper`, heard by the `lifeline`), and whether this machine can do
+//! all that (`probe`). Knows nothing of agents, tools or git.
 //!
 //! A command runs behind four layers, each of which would do for most:
 //!
@@ -14,18 +14,26 @@
 //! - no new privileges, no capabilities, limits, and an environment that is made
 //!   from a list.
 //!
-//! Known gaps. Without user namespaces (some distributions turn them off) a
-//! command may change modes and times of files of its own user outside of its
-//! folder, see the command lines of other processes and, before Linux 6.12,
-//! send them signals; it gets no sockets at all then.
-//! Where no control group can be made (most users' sessions), memory is limited
-//! for each process and not for all of them together, and root's processes are
-//! counted by no limit before Linux 6.14. On x86-64, a kernel with the x32
-//! interface lets a program make the refused system calls under other numbers.
+//! Where user namespaces can't be had (some distributions and most containers
+//! turn them off), commands need Linux 6.12, whose Landlock keeps signals in; they
+//! get no sockets at all then, no shared memory and no terminals.
+//!
+//! Known gaps. Without user namespaces a command may change modes and times of
+//! files of its own user outside of its folders, and see the command lines of other
+//! processes. A socket in a folder that the user allows can be called. Memory and
+//! disk are looked at from time to time (memory exactly where a control group can
+//! be made): what grows faster than that meets the system's own limits, where
+//! commands are the first to be ended, and what hides on the disk (deleted files
+//! that are held open, closed folders) is stopped when the disk is almost full.
+//! Root's processes are counted by no limit before Linux 6.14, unless a control
+//! group can be made. `--setup` runs with the network, and with it the scripts that
+//! packages of the checkout bring (`npm ci --ignore-scripts` runs none).
 
+mod environment;
 mod group;
 mod growth;
 pub mod helper;
+mod lifeline;
 mod output;
 mod places;
 mod policy;
@@ -35,7 +43,7 @@ mod running;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use policy::{Access, Limits, Policy};
+pub use policy::{Access, Folders, Limits, Policy};
 pub use probe::{Abilities, probe};
 pub use running::{Job, Ran, run, run_under};
 
@@ -54,6 +62,9 @@ pub struct Sandbox {
     pub helper: PathBuf,
     /// What the user has allowed beyond the usual.
     pub access: Access,
+    /// Whether the caches of packages are the command's own, in its home, so that
+    /// a setup command can fill them; else the user's are there to be read.
+    pub own_caches: bool,
     /// What the machine can do; none where the user wants no walls at all.
     pub abilities: Option<Abilities>,
 }

@@ -1,16 +1,18 @@
-//! Which folders of the machine a command can read, and its environment: the
-//! system's programs and libraries, and the toolchains that developers keep in
-//! their home folder, by name; never what holds credentials.
+//! Which folders of the machine a command can read: the system's programs and
+//! libraries, and the toolchains that developers keep in their home folder, by
+//! name; never what holds credentials.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
+#![expect(clippy::disallowed_methods, reason = "the machine's own folders and cargo's settings")]
+
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use super::Access;
 
 /// Of the system. From `/etc` only what programs and libraries look up: it also
 /// holds passwords and keys.
-const SYSTEM: [&str; 43] = [
+const SYSTEM: [&str; 41] = [
     "/usr",
     "/bin",
     "/sbin",
@@ -18,7 +20,6 @@ const SYSTEM: [&str; 43] = [
     "/lib32",
     "/lib64",
     "/libx32",
-    "/opt",
     "/nix/store",
     "/sys/devices/system/cpu",
     "/etc/alternatives",
@@ -26,7 +27,6 @@ const SYSTEM: [&str; 43] = [
     "/etc/ca-certificates",
     "/etc/crypto-policies",
     "/etc/debian_version",
-    "/etc/environment",
     "/etc/fonts",
     "/etc/gai.conf",
     "/etc/group",
@@ -56,15 +56,17 @@ const SYSTEM: [&str; 43] = [
     "/etc/timezone",
 ];
 
+/// How names in `/etc` begin that belong to languages: their settings, which they
+/// don't start without.
+const LANGUAGES: [&str; 8] = ["ghc", "gradle", "java", "maven", "perl", "php", "python", "R"];
+
 /// Below the home folder: programs and the packages that they have fetched.
-const TOOLCHAINS: [&str; 32] = [
+const TOOLCHAINS: [&str; 31] = [
     ".asdf",
     ".bun/bin",
     ".bun/install/cache",
     ".cache/go-build",
     ".cargo/bin",
-    ".cargo/config",
-    ".cargo/config.toml",
     ".cargo/git",
     ".cargo/registry",
     ".deno/bin",
@@ -76,7 +78,8 @@ const TOOLCHAINS: [&str; 32] = [
     ".local/pipx/venvs",
     ".local/share/mise",
     ".local/share/pnpm/store",
-    ".local/share/uv",
+    ".local/share/uv/python",
+    ".local/share/uv/tools",
     ".m2/repository",
     ".npm/_cacache",
     ".nvm",
@@ -92,85 +95,139 @@ const TOOLCHAINS: [&str; 32] = [
     "miniconda3",
 ];
 
-/// Variables that a command gets as they are.
-const KEPT: [&str; 14] = [
-    "PATH",
-    "LANG",
-    "LANGUAGE",
-    "TZ",
-    "USER",
-    "LOGNAME",
-    "JAVA_HOME",
-    "GOROOT",
-    "NVM_DIR",
-    "PYENV_ROOT",
-    "PYENV_VERSION",
-    "RUSTUP_TOOLCHAIN",
-    "VIRTUAL_ENV",
-    "SSL_CERT_DIR",
+/// Variables that name a toolchain's folder, and what of it can be read.
+const NAMED: [(&str, &[&str]); 6] = [
+    ("CARGO_HOME", &["bin", "git", "registry"]),
+    ("GOROOT", &[""]),
+    ("JAVA_HOME", &[""]),
+    ("NVM_DIR", &[""]),
+    ("PYENV_ROOT", &[""]),
+    ("RUSTUP_HOME", &[""]),
 ];
 
+/// Words in the names of settings that hold credentials.
+const CREDENTIALS: [&str; 4] = ["password", "secret", "token", "_key"];
+
 /// What can be read, beyond what the user allows: everything of the lists that
-/// is there, and where links among it lead.
+/// is there, what `PATH` names, and where links among it lead.
 pub(super) fn readable(access: &Access) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = SYSTEM.iter().map(PathBuf::from).collect();
-    if let Some(home) = home() {
+    found.extend(languages());
+    let home = home();
+    if let Some(home) = &home {
         found.extend(TOOLCHAINS.iter().map(|name| home.join(name)));
     }
-    for (variable, below) in [
-        ("CARGO_HOME", &["bin", "config", "config.toml", "git", "registry"] as &[&str]),
-        ("RUSTUP_HOME", &[""]),
-        ("JAVA_HOME", &[""]),
-        ("GOROOT", &[""]),
-        ("NVM_DIR", &[""]),
-        ("PYENV_ROOT", &[""]),
-    ] {
+    for (variable, below) in NAMED {
         if let Some(folder) = std::env::var_os(variable).map(PathBuf::from) {
             found.extend(below.iter().map(|name| folder.join(name)));
         }
     }
+    found.extend(cargo_config());
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    found.extend(std::env::split_paths(&path).filter_map(|folder| program_folder(&folder)));
     found.extend(access.readable.iter().cloned());
     let targets: Vec<PathBuf> = found.iter().filter_map(|path| path.canonicalize().ok()).collect();
     found.extend(targets);
-    found.retain(|path| path.is_absolute() && path != Path::new("/") && path.exists());
+    let above_home = |path: &Path| home.as_ref().is_some_and(|home| home.starts_with(path));
+    let named = |path: &Path| access.readable.iter().any(|allowed| allowed == path);
+    found.retain(|path| path.is_absolute() && path.exists() && (named(path) || !above_home(path)));
     found.sort();
-    found.dedup();
+    // What lies in a folder that is shown needs no showing of its own.
+    found.dedup_by(|path, before| {
+        path == before || (path.starts_with(&*before) && !before.is_symlink())
+    });
     found
 }
 
-fn home() -> Option<PathBuf> {
+fn languages() -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir("/etc") else { return Vec::new() };
+    let is_language = |name: &str| LANGUAGES.iter().any(|language| name.starts_with(language));
+    let named =
+        entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(is_language));
+    named.map(|entry| entry.path()).collect()
+}
+
+/// What of a folder of programs can be read: the folder, and below `/opt` all
+/// of the package that it belongs to.
+fn program_folder(folder: &Path) -> Option<PathBuf> {
+    let Ok(below) = folder.strip_prefix("/opt") else { return Some(folder.to_owned()) };
+    below.iter().next().map(|package| Path::new("/opt").join(package))
+}
+
+/// Cargo's settings, unless they hold credentials: those belong into
+/// `credentials.toml`, which no command sees.
+pub(super) fn cargo_config() -> Option<PathBuf> {
+    let folder = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let folder = folder.or_else(|| home().map(|home| home.join(".cargo")))?;
+    let file = ["config.toml", "config"]
+        .map(|name| folder.join(name))
+        .into_iter()
+        .find(|file| file.is_file())?;
+    let settings: toml::Table = fs::read_to_string(&file).ok()?.parse().ok()?;
+    if settings.iter().any(|(name, value)| holds_credentials(name, value)) {
+        static SAID: Once = Once::new();
+        SAID.call_once(|| {
+            let file = file.display();
+            tracing::warn!(
+                "{file} holds credentials, so no command sees it; move them to credentials.toml"
+            );
+        });
+        return None;
+    }
+    Some(file)
+}
+
+fn holds_credentials(name: &str, value: &toml::Value) -> bool {
+    match value {
+        toml::Value::Table(table) => {
+            table.iter().any(|(name, value)| holds_credentials(name, value))
+        }
+        toml::Value::Array(values) => values.iter().any(|value| holds_credentials(name, value)),
+        toml::Value::String(text) => {
+            let name = name.to_lowercase();
+            let in_address = text.split_once("://").is_some_and(|(_, rest)| {
+                rest.split('/').next().is_some_and(|host| host.contains('@'))
+            });
+            in_address || CREDENTIALS.iter().any(|word| name.contains(word))
+        }
+        _ => false,
+    }
+}
+
+/// The user's home.
+pub(super) fn home() -> Option<PathBuf> {
     std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute())
 }
 
-/// A command's environment: what is on the list, toolchains named by their
-/// place, since its home is a folder of its own, and nothing that holds a key.
-pub(super) fn environment(temporary: &Path, network: bool) -> BTreeMap<OsString, OsString> {
-    let mut environment = BTreeMap::new();
-    for (name, value) in std::env::vars_os() {
-        let is_locale = name.to_str().is_some_and(|name| name.starts_with("LC_"));
-        if is_locale || KEPT.iter().any(|kept| name == *kept) {
-            environment.insert(name, value);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holds(text: &str) -> bool {
+        let settings: toml::Table = text.parse().unwrap();
+        settings.iter().any(|(name, value)| holds_credentials(name, value))
+    }
+
+    #[test]
+    fn credentials_in_settings_are_found() {
+        for text in [
+            "[registries.own]\ntoken = \"x\"",
+            "[env]\nAPI_TOKEN = { value = \"x\" , TOKEN = \"y\" }",
+            "[http]\nproxy = \"http://me:pw@proxy:80\"",
+            "[env]\nAWS_SECRET_ACCESS_KEY = \"x\"",
+        ] {
+            assert!(holds(text), "{text}");
         }
+        assert!(!holds(
+            "[registry]\nglobal-credential-providers = [\"cargo:token\"]\n[source.own]\n\
+             registry = \"sparse+https://host/index/@v1\""
+        ));
     }
-    let mut set = |name: &str, value: OsString| environment.insert(name.into(), value);
-    if let Some(home) = home() {
-        let toolchain = |variable: &str, name: &str| {
-            std::env::var_os(variable).unwrap_or_else(|| home.join(name).into_os_string())
-        };
-        set("CARGO_HOME", toolchain("CARGO_HOME", ".cargo"));
-        set("RUSTUP_HOME", toolchain("RUSTUP_HOME", ".rustup"));
-        set("GOMODCACHE", toolchain("GOMODCACHE", "go/pkg/mod"));
+
+    #[test]
+    fn a_package_below_opt_is_whole_and_other_programs_are_their_folder() {
+        assert_eq!(program_folder(Path::new("/opt/go/1.25/bin")), Some("/opt/go".into()));
+        assert_eq!(program_folder(Path::new("/opt")), None);
+        assert_eq!(program_folder(Path::new("/srv/bin")), Some("/srv/bin".into()));
     }
-    set("HOME", temporary.join("home").into_os_string());
-    set("TMPDIR", temporary.as_os_str().to_owned());
-    set("TERM", "dumb".into());
-    set("GIT_TERMINAL_PROMPT", "0".into());
-    // A sentence at once instead of minutes of trying.
-    if !network {
-        set("CARGO_NET_OFFLINE", "true".into());
-        set("npm_config_offline", "true".into());
-        set("PIP_NO_INDEX", "1".into());
-        set("GOPROXY", "off".into());
-    }
-    environment
 }

@@ -1,9 +1,13 @@
 //! What a command may see and use, as plain data that the host hands to the
 //! helper.
 
-use std::path::PathBuf;
+#![expect(clippy::disallowed_methods, reason = "a command's folders hold no checkout yet")]
+
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
 
 /// What the user allows beyond the usual: from the command line or the user's
 /// own config, never from a file of the repository.
@@ -21,6 +25,30 @@ pub struct Access {
     pub writable: Vec<PathBuf>,
 }
 
+impl Access {
+    /// Refuses what can't be meant: what is not there would be missed only when
+    /// the first command runs.
+    pub fn check(&self) -> Result<()> {
+        let named = [("allow-read", &self.readable), ("allow-write", &self.writable)];
+        for (option, path) in named
+            .into_iter()
+            .flat_map(|(option, paths)| paths.iter().map(move |path| (option, path)))
+        {
+            let wrong = if !path.is_absolute() {
+                "is no absolute path"
+            } else if path.parent().is_none() {
+                "is the whole machine; name what commands need of it"
+            } else if !path.exists() {
+                "is not there"
+            } else {
+                continue;
+            };
+            return Err(Error::usage(format!("{option} {}: it {wrong}", path.display())));
+        }
+        Ok(())
+    }
+}
+
 /// What one command may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
@@ -28,10 +56,9 @@ pub struct Limits {
     pub processes: u64,
     /// Bytes of one file that it writes.
     pub file_bytes: u64,
-    /// Bytes of its folder and its temporary folder together.
+    /// Bytes of its folders together.
     pub disk_bytes: u64,
-    /// Bytes of private memory: of all processes together where they can be
-    /// counted so, and of each.
+    /// Bytes of memory that all its processes hold together.
     pub memory_bytes: u64,
     /// Files that one process has open.
     pub open_files: u64,
@@ -52,19 +79,42 @@ impl Default for Limits {
     }
 }
 
+/// The folders that are a command's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Folders {
+    /// Where it works.
+    pub checkout: PathBuf,
+    /// Its temporary files, which it sees as `/tmp` where there are namespaces.
+    pub temporary: PathBuf,
+    /// Its home, with the caches that tools keep there.
+    pub home: PathBuf,
+}
+
+impl Folders {
+    /// Makes all of them below one folder.
+    pub fn below(folder: &Path) -> Result<Self> {
+        let made = |name| -> Result<PathBuf> {
+            let path = folder.join(name);
+            std::fs::create_dir_all(&path).map_err(|error| {
+                Error::failed(format!("can't make the folder {}: {error}", path.display()))
+            })?;
+            Ok(path)
+        };
+        Ok(Self { checkout: made("checkout")?, temporary: made("temporary")?, home: made("home")? })
+    }
+}
+
 /// One command's world.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
-    /// The folder that it works in: readable and writable.
-    pub folder: PathBuf,
-    /// Its temporary folder, which it sees as `/tmp` where there are namespaces.
-    pub temporary: PathBuf,
+    /// What it may write.
+    pub folders: Folders,
     /// An empty folder to build its root on, where no command can put a link.
     pub root: PathBuf,
     /// What else can be read. Everything here exists.
     pub readable: Vec<PathBuf>,
-    /// What else can be written. Everything here exists.
-    pub writable: Vec<PathBuf>,
+    /// What else can be written, as the user allows. Everything here exists.
+    pub allowed: Vec<PathBuf>,
     /// Whether the machine's network is there.
     pub network: bool,
     /// Whether it gets namespaces.
@@ -73,9 +123,24 @@ pub struct Policy {
     pub user: u32,
     /// The group.
     pub group: u32,
+    /// The user's settings of cargo, to be laid into a home that has caches of
+    /// its own.
+    pub cargo_config: Option<PathBuf>,
     /// What it may use.
     pub limits: Limits,
     /// The control groups that it joins, by their folders.
     #[serde(default)]
     pub groups: Vec<PathBuf>,
+}
+
+impl Policy {
+    /// Where the command sees its temporary folder.
+    pub(super) fn seen_temporary(&self) -> &Path {
+        if self.namespaces { Path::new("/tmp") } else { &self.folders.temporary }
+    }
+
+    /// What can be written under the same path as outside.
+    pub(super) fn writable(&self) -> impl Iterator<Item = &PathBuf> {
+        self.allowed.iter().chain([&self.folders.checkout, &self.folders.home])
+    }
 }

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Access, Job, Sandbox, running};
+use super::{Access, Folders, Job, Sandbox, running};
 use crate::{Error, Result};
 
 /// How long building the walls may take at most.
@@ -25,6 +25,7 @@ pub async fn probe(helper: &Path, access: &Access, folder: &Path) -> Result<Sand
     let with = |namespaces, without| Sandbox {
         helper: helper.to_owned(),
         access: access.clone(),
+        own_caches: false,
         abilities: Some(Abilities { namespaces, without }),
     };
     let walled = with(true, None);
@@ -39,13 +40,9 @@ pub async fn probe(helper: &Path, access: &Access, folder: &Path) -> Result<Sand
 async fn try_out(sandbox: &Sandbox, folder: &Path) -> Result<()> {
     let place = tempfile::tempdir_in(folder)
         .map_err(|error| Error::failed(format!("no folder for a first command: {error}")))?;
-    let job = Job {
-        command_line: "exit 7".to_owned(),
-        folder: place.path().to_owned(),
-        temporary: place.path().join("tmp"),
-        time: PATIENCE,
-        hold: Box::new(()),
-    };
+    let folders = Folders::below(place.path())?;
+    let job =
+        Job { command_line: "exit 7".to_owned(), folders, time: PATIENCE, hold: Box::new(()) };
     let ran = running::run(sandbox, job).await?;
     if ran.exit_code == Some(7) {
         return Ok(());

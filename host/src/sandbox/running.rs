@@ -5,7 +5,6 @@
 
 use std::io::{self, PipeReader, Read};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
@@ -13,12 +12,11 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::group::Group;
+use super::lifeline::{Lifeline, Word};
 use super::output::Shortened;
-use super::{HELPER, Policy, Sandbox, growth, places};
+use super::{Folders, HELPER, Policy, Sandbox, environment, growth, places};
 use crate::{Error, Result};
 
-/// The exit code by which the helper says that the walls could not be built.
-pub(super) const NOT_BUILT: i32 = 125;
 /// How long the helper has to end everything before it is killed itself.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -39,10 +37,8 @@ pub struct Ran {
 pub struct Job {
     /// The command line, for `sh -c`.
     pub command_line: String,
-    /// The folder that it works in.
-    pub folder: PathBuf,
-    /// Where its temporary files and its home are.
-    pub temporary: PathBuf,
+    /// The folders that are its own. All of them exist.
+    pub folders: Folders,
     /// How long it may take.
     pub time: Duration,
     /// Dropped once nothing of the command is left, whoever waits for it.
@@ -51,15 +47,13 @@ pub struct Job {
 
 /// Runs a command. An error means that it could not be run.
 pub async fn run(sandbox: &Sandbox, job: Job) -> Result<Ran> {
-    let policy = sandbox.policy(&job.folder, &job.temporary);
+    let policy = sandbox.policy(&job.folders);
     run_under(sandbox, &policy, job).await
 }
 
 /// The same under a policy that is ready.
 pub async fn run_under(sandbox: &Sandbox, policy: &Policy, job: Job) -> Result<Ran> {
-    for folder in [&policy.temporary.join("home"), &policy.root] {
-        std::fs::create_dir_all(folder).map_err(failed)?;
-    }
+    std::fs::create_dir_all(&policy.root).map_err(failed)?;
     let mut running =
         Running::start(sandbox, policy, &job.command_line, job.hold).map_err(failed)?;
     let (mut timed_out, mut stopped) = (false, None);
@@ -68,9 +62,13 @@ pub async fn run_under(sandbox: &Sandbox, policy: &Policy, job: Job) -> Result<R
         () = tokio::time::sleep(job.time) => timed_out = true,
         sentence = growth::too_much(policy) => stopped = Some(sentence),
     }
-    let (status, output) = running.finish().await?;
-    if status.code() == Some(NOT_BUILT) && output.starts_with(super::helper::COMPLAINT) {
-        return Err(Error::failed(format!("a command could not be run: {}", output.trim())));
+    let Ended { status, output, word } = running.finish().await?;
+    match word {
+        Some(Word::NotBuilt(why)) => {
+            return Err(Error::failed(format!("a command could not be run: {why}")));
+        }
+        Some(Word::Stopped(why)) => stopped = stopped.or(Some(why)),
+        None => {}
     }
     let exit_code = if timed_out || stopped.is_some() { None } else { status.code() };
     Ok(Ran { exit_code, output, timed_out, stopped })
@@ -82,17 +80,17 @@ fn failed(error: io::Error) -> Error {
 
 impl Sandbox {
     /// A command's world in these folders.
-    pub fn policy(&self, folder: &Path, temporary: &Path) -> Policy {
+    pub fn policy(&self, folders: &Folders) -> Policy {
         Policy {
-            folder: folder.to_owned(),
-            temporary: temporary.to_owned(),
-            root: temporary.with_extension("root"),
+            folders: folders.clone(),
+            root: folders.temporary.with_extension("root"),
             readable: places::readable(&self.access),
-            writable: self.access.writable.clone(),
+            allowed: self.access.writable.clone(),
             network: self.access.network,
             namespaces: self.abilities.as_ref().is_some_and(|abilities| abilities.namespaces),
             user: rustix::process::getuid().as_raw(),
             group: rustix::process::getgid().as_raw(),
+            cargo_config: self.own_caches.then(places::cargo_config).flatten(),
             limits: super::Limits::default(),
             groups: Vec::new(),
         }
@@ -105,24 +103,31 @@ impl Sandbox {
             command
         } else {
             let mut command = Command::new("/bin/sh");
-            command.args(["-c", command_line]).current_dir(&policy.folder);
+            command.args(["-c", command_line]).current_dir(&policy.folders.checkout);
+            // Ctrl-C in the host's terminal is the host's; the helper leaves the
+            // terminal altogether.
+            command.process_group(0);
             command
         };
-        let seen = if policy.namespaces { Path::new("/tmp") } else { policy.temporary.as_path() };
-        command.env_clear().envs(places::environment(seen, policy.network));
-        // Ctrl-C in the host's terminal is the host's.
-        command.process_group(0);
+        command.env_clear().envs(environment::of(policy, self.own_caches));
         Ok(command)
     }
+}
+
+/// What is left of a command that has ended.
+struct Ended {
+    status: ExitStatus,
+    output: String,
+    word: Option<Word>,
 }
 
 /// A command that runs. Dropped, it is ended.
 struct Running {
     ended: oneshot::Receiver<()>,
     /// Says when the thread that waits has read everything.
-    read: Option<oneshot::Receiver<io::Result<(ExitStatus, String)>>>,
-    /// The helper ends everything when this closes, also by the host's death.
-    lifeline: Option<std::process::ChildStdin>,
+    read: Option<oneshot::Receiver<io::Result<Ended>>>,
+    /// None without a helper.
+    lifeline: Option<Lifeline>,
     process_group: rustix::process::Pid,
 }
 
@@ -137,18 +142,20 @@ impl Running {
         let group = Group::make(&policy.limits);
         let policy = Policy { groups: group.folders(), ..policy.clone() };
         let mut command = sandbox.command(&policy, command_line)?;
-        // Without a helper nobody would read the lifeline but the command.
-        let stdin = if sandbox.abilities.is_some() { Stdio::piped() } else { Stdio::null() };
-        let mut child = command.stdin(stdin).stdout(writer.try_clone()?).stderr(writer).spawn()?;
-        // It holds the pipe's other end, which would keep the output open.
+        let (lifeline, stdin) = match &sandbox.abilities {
+            Some(_) => Lifeline::pair().map(|(host, helper)| (Some(host), Stdio::from(helper)))?,
+            None => (None, Stdio::null()),
+        };
+        let child = command.stdin(stdin).stdout(writer.try_clone()?).stderr(writer).spawn()?;
+        // It holds the other ends, which would keep output and lifeline open.
         drop(command);
         let process_group = rustix::process::Pid::from_child(&child);
-        let lifeline = child.stdin.take();
+        let heard = lifeline.as_ref().map(Lifeline::try_clone).transpose()?;
         let (tell_ended, ended) = oneshot::channel();
         let (tell_read, read) = oneshot::channel();
         std::thread::Builder::new().name("command".into()).spawn(move || {
             // Nobody waits any more where the call was dropped.
-            let _ = tell_read.send(follow(child, output, tell_ended));
+            let _ = tell_read.send(follow(child, output, heard, tell_ended));
             drop((group, hold));
         })?;
         Ok(Self { ended, read: Some(read), lifeline, process_group })
@@ -160,8 +167,8 @@ impl Running {
     }
 
     /// Ends what is left and returns what came.
-    async fn finish(mut self) -> Result<(ExitStatus, String)> {
-        drop(self.lifeline.take());
+    async fn finish(mut self) -> Result<Ended> {
+        self.let_go();
         let Some(mut read) = self.read.take() else {
             return Err(Error::failed("a command was waited for twice; please report it"));
         };
@@ -178,6 +185,11 @@ impl Running {
         }
     }
 
+    /// Returns whether there is a helper, which ends everything then.
+    fn let_go(&self) -> bool {
+        self.lifeline.as_ref().inspect(|lifeline| lifeline.let_go()).is_some()
+    }
+
     fn kill(&self) {
         // One that is gone already needs no killing.
         let _ =
@@ -187,8 +199,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // The helper ends everything once its lifeline is gone, and itself last.
-        if self.read.is_some() && self.lifeline.take().is_none() {
+        if self.read.is_some() && !self.let_go() {
             self.kill();
         }
     }
@@ -198,8 +209,9 @@ impl Drop for Running {
 fn follow(
     mut child: Child,
     mut output: PipeReader,
+    lifeline: Option<Lifeline>,
     ended: oneshot::Sender<()>,
-) -> io::Result<(ExitStatus, String)> {
+) -> io::Result<Ended> {
     let kept = Arc::new(Mutex::new(Shortened::default()));
     let (tell_read, read) = mpsc::channel();
     let keep = kept.clone();
@@ -224,8 +236,8 @@ fn follow(
     if let Ok(outcome) = read.recv_timeout(PATIENCE) {
         outcome?;
     }
-    let kept = std::mem::take(&mut *lock(&kept));
-    Ok((status, kept.text()))
+    let output = std::mem::take(&mut *lock(&kept)).text();
+    Ok(Ended { status, output, word: lifeline.and_then(|lifeline| lifeline.word()) })
 }
 
 /// What was read is whole at any time, whoever panicked.

@@ -1,7 +1,7 @@
 //! The last stage: takes on what binds a process and all that it starts, and
 //! becomes the shell that runs the command.
 
-#![expect(clippy::disallowed_methods, reason = "a device is no checkout")]
+#![expect(clippy::disallowed_methods, reason = "the command's home is no checkout")]
 
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -12,7 +12,7 @@ use landlock::{
     ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr,
     Scope, path_beneath_rules,
 };
-use rustix::process::{Resource, Rlimit, chdir, setrlimit};
+use rustix::process::{Resource, Rlimit, chdir, setrlimit, setsid};
 use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set, set_no_new_privs};
 
 use super::{doing, namespaces, system_calls};
@@ -24,9 +24,8 @@ const OLDEST_LANDLOCK: ABI = ABI::V3;
 const NEWEST_LANDLOCK: ABI = ABI::V6;
 
 pub(super) fn run(policy: &Policy, command_line: &str) -> io::Result<ExitCode> {
-    // The host's lifeline is not the command's.
-    let nothing = std::fs::File::open("/dev/null").map_err(doing("open /dev/null"))?;
-    rustix::stdio::dup2_stdin(&nothing).map_err(doing("close the input"))?;
+    // What it sends to its own group does not reach the helper.
+    setsid().map_err(doing("make a session"))?;
     if policy.namespaces && policy.user != 0 {
         namespaces::become_user(policy.user, policy.group)?;
     }
@@ -34,7 +33,8 @@ pub(super) fn run(policy: &Policy, command_line: &str) -> io::Result<ExitCode> {
     restrict_files(policy)?;
     drop_capabilities()?;
     set_no_new_privs(true).map_err(doing("give up privileges"))?;
-    chdir(&policy.folder).map_err(doing("enter the checkout"))?;
+    make_home(policy);
+    chdir(&policy.folders.checkout).map_err(doing("enter the checkout"))?;
     system_calls::restrict(policy).map_err(doing("restrict system calls"))?;
     // Returns only where it fails.
     Err(Command::new("/bin/sh").args(["-c", command_line]).exec())
@@ -47,7 +47,6 @@ fn limit(policy: &Policy) -> io::Result<()> {
         (Resource::Fsize, limits.file_bytes),
         (Resource::Nofile, limits.open_files),
         (Resource::Nproc, limits.processes),
-        (Resource::Data, limits.memory_bytes),
     ] {
         // A limit that is lower already stays.
         let now = rustix::process::getrlimit(resource).maximum;
@@ -62,13 +61,14 @@ fn limit(policy: &Policy) -> io::Result<()> {
 fn restrict_files(policy: &Policy) -> io::Result<()> {
     let reads = AccessFs::from_read(NEWEST_LANDLOCK);
     let all = AccessFs::from_all(NEWEST_LANDLOCK);
-    let temporary = if policy.namespaces { Path::new("/tmp") } else { &policy.temporary };
+    let temporary = policy.seen_temporary();
     let mut readable: Vec<PathBuf> = policy.readable.clone();
-    readable.extend(["/proc", "/dev"].map(PathBuf::from));
-    let writable = policy.writable.iter().map(PathBuf::as_path);
-    let writable = writable.chain([policy.folder.as_path(), temporary, Path::new("/dev/shm")]);
-    let devices =
-        ["/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/random", "/dev/urandom"];
+    readable.push("/proc".into());
+    // Elsewhere these are the machine's own: terminals, cameras, others' memory.
+    let own_devices: &[&str] = if policy.namespaces { &["/dev", "/dev/shm"] } else { &[] };
+    let writable = policy.writable().map(PathBuf::as_path).chain([temporary]);
+    let writable = writable.chain(own_devices.iter().map(Path::new));
+    let devices = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
     let ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
         .handle_access(AccessFs::from_all(OLDEST_LANDLOCK))
@@ -84,6 +84,29 @@ fn restrict_files(policy: &Policy) -> io::Result<()> {
         .and_then(|ruleset| ruleset.add_rules(path_beneath_rules(devices, all)))
         .map_err(doing("make Landlock's rules"))?;
     ruleset.restrict_self().map(drop).map_err(doing("take on Landlock's rules"))
+}
+
+/// Takes on the rule that signals reach nobody who has not taken it on as well.
+/// Any set of rules forbids to move files between folders (landlock(7)), so this
+/// one allows it everywhere.
+pub(super) fn scope_signals() -> io::Result<()> {
+    let ruleset = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .scope(Scope::Signal)
+        .and_then(|ruleset| ruleset.handle_access(AccessFs::Refer))
+        .and_then(|ruleset| ruleset.create())
+        .and_then(|ruleset| ruleset.add_rules(path_beneath_rules(["/"], AccessFs::Refer)))
+        .map_err(doing("keep signals in, which takes Linux 6.12"))?;
+    ruleset.restrict_self().map(drop).map_err(doing("keep signals in"))
+}
+
+/// What tools expect in a home, made with the command's own rights: an earlier
+/// one may have laid anything there. Without it the tools complain themselves.
+fn make_home(policy: &Policy) {
+    let Some(config) = &policy.cargo_config else { return };
+    let folder = policy.folders.home.join(".cargo");
+    let _ = std::fs::create_dir(&folder);
+    let _ = std::os::unix::fs::symlink(config, folder.join("config.toml"));
 }
 
 /// Root in a namespace of users has all of them there, and programs that root

@@ -1,24 +1,31 @@
-//! The first process of a command's world: starts it, waits for it and takes
-//! what it leaves running with it.
+//! The first process of a command's world: starts it, waits for it, watches over
+//! its memory and takes what it leaves running with it.
 
 #![expect(clippy::disallowed_methods, reason = "files of the kernel")]
 
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::process::ExitCode;
 use std::thread;
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socket_with};
-use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, wait};
+use rustix::process::{
+    Pid, Signal, WaitOptions, getpid, getppid, kill_process_group, set_child_subreaper,
+    test_kill_process, wait,
+};
 
-use super::{code, confine, doing, fork, mounts};
+use super::{Lifeline, Word, code, confine, doing, fork, memory, mounts};
 use crate::sandbox::Policy;
 
 /// How a world ends whose host has gone away.
 const ABANDONED: u8 = 143;
 
-pub(super) fn run(policy: &Policy, command_line: &str) -> io::Result<ExitCode> {
+pub(super) fn run(
+    policy: &Policy,
+    command_line: &str,
+    lifeline: &Lifeline,
+) -> io::Result<ExitCode> {
     if policy.namespaces {
         mounts::enter_root(policy)?;
         limit_processes(policy.limits.processes);
@@ -28,12 +35,24 @@ pub(super) fn run(policy: &Policy, command_line: &str) -> io::Result<ExitCode> {
     } else {
         // Whoever loses its parent becomes a child of this process.
         set_child_subreaper(Some(getpid())).map_err(doing("adopt orphans"))?;
+        keep_signals_in()?;
     }
     let Some(child) = fork()? else { return confine::run(policy, command_line) };
     let namespaces = policy.namespaces;
+    let (most, lifeline) = (policy.limits.memory_bytes, lifeline.try_clone()?);
     thread::spawn(move || {
-        // Nothing is ever written to it: it closes when the host lets go.
-        let _ = io::stdin().read(&mut [0]);
+        while lifeline.holds(memory::PAUSE) {
+            let held = memory::held_by_descendants();
+            if held > most {
+                let sentence = format!(
+                    "its processes held {} MiB of memory, of at most {}",
+                    held >> 20,
+                    most >> 20
+                );
+                lifeline.say(&Word::Stopped(sentence));
+                break;
+            }
+        }
         end_all(namespaces);
         std::process::exit(ABANDONED.into());
     });
@@ -58,40 +77,52 @@ fn wait_for(child: Pid) -> io::Result<u8> {
     }
 }
 
+/// Without namespaces, signals of this process and of all that it starts reach
+/// nobody else (Landlock, Linux 6.12). This is what lets it end all of them at
+/// once below, and keeps the command from ending the host.
+fn keep_signals_in() -> io::Result<()> {
+    confine::scope_signals()?;
+    let host = getppid().ok_or_else(|| io::Error::other("the helper has lost its host"))?;
+    match test_kill_process(host) {
+        Err(Errno::PERM) => Ok(()),
+        _ => Err(io::Error::other("signals can't be kept in")),
+    }
+}
+
 /// In a namespace of processes the kernel ends all others with the first one.
-/// Elsewhere they are ended one by one, until a round finds nobody.
+/// Elsewhere all that this process may signal are ended in one step, so that
+/// none can start another meanwhile.
 fn end_all(namespaces: bool) {
     if namespaces {
         return;
     }
-    while let Some(children) = children() {
-        for child in children {
-            // One that has ended meanwhile needs no signal.
-            let _ = kill_process(child, Signal::KILL);
+    loop {
+        // The group of process 1 stands for all processes (kill(2)).
+        let _ = kill_process_group(Pid::INIT, Signal::KILL);
+        match wait(WaitOptions::empty()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(_) => return,
         }
-        while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
     }
-}
-
-/// This process's children; none where there is none.
-fn children() -> Option<Vec<Pid>> {
-    let tasks = fs::read_dir("/proc/self/task").ok()?;
-    let lists =
-        tasks.flatten().filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-    let found: Vec<Pid> = lists
-        .flat_map(|list| {
-            list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<i32>>()
-        })
-        .filter_map(Pid::from_raw)
-        .collect();
-    (!found.is_empty()).then_some(found)
 }
 
 /// Since Linux 6.14 each namespace of processes has a bound of its own, which
 /// holds for root too. Elsewhere `RLIMIT_NPROC` has to do.
 fn limit_processes(most: u64) {
-    // The first ids are taken by this process and the next.
+    if !has_own_bound() {
+        return;
+    }
+    // The first ids are taken by this process and the next. Without the bound
+    // the others have to do.
     let _ = fs::write("/proc/sys/kernel/pid_max", most.max(301).to_string());
+}
+
+/// Before, the file is the whole machine's, and root's helper may write it.
+fn has_own_bound() -> bool {
+    let system = rustix::system::uname();
+    let release = system.release().to_string_lossy().into_owned();
+    let mut numbers = release.split(['.', '-']).map(|part| part.parse::<u32>().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (6, 14)
 }
 
 /// Sets the interface with index 1 up: a netlink message RTM_NEWLINK with a

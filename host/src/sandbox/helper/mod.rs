@@ -9,13 +9,14 @@
 //! 3. `confine` takes on Landlock, limits and seccomp and becomes the shell.
 //!
 //! Nothing here is async and no stage has threads before it has forked the next
-//! one: the kernel lets only a single thread into a new user namespace. What
-//! goes wrong is said on stderr, which the host reads.
+//! one: the kernel lets only a single thread into a new user namespace. The host
+//! hears of what goes wrong by the `lifeline`, which the command never holds.
 
 #![expect(clippy::disallowed_methods, reason = "the helper runs before any checkout is opened")]
 
 mod confine;
 mod init;
+mod memory;
 mod mounts;
 mod namespaces;
 mod system_calls;
@@ -25,30 +26,48 @@ use std::io;
 use std::process::ExitCode;
 
 use rustix::io::Errno;
-use rustix::process::{Pid, WaitOptions, WaitStatus, waitpid};
+use rustix::process::{Pid, WaitOptions, WaitStatus, setsid, waitpid};
 
 use super::Policy;
-use super::running::NOT_BUILT;
+use super::lifeline::{Lifeline, Word};
 
-/// How a complaint of the helper begins.
-pub(super) const COMPLAINT: &str = "code-agent sandbox: ";
+/// The exit code where the walls could not be built; the lifeline says why.
+const NOT_BUILT: u8 = 125;
+
 /// Runs a command. `arguments`: the policy as JSON, and the command line.
 pub fn main(arguments: &[OsString]) -> ExitCode {
-    match enter(arguments) {
+    // Before anything is opened, so that all that is opened later may stay.
+    if let Err(error) = close_inherited() {
+        eprintln!("{error}");
+        return ExitCode::from(NOT_BUILT);
+    }
+    let lifeline = match Lifeline::inherited() {
+        Ok(lifeline) => lifeline,
+        Err(error) => {
+            eprintln!("this is a helper of code-agent's own, which nobody calls: {error}");
+            return ExitCode::from(NOT_BUILT);
+        }
+    };
+    match enter(arguments, &lifeline) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("{COMPLAINT}{error}");
-            ExitCode::from(NOT_BUILT as u8)
+            lifeline.say(&Word::NotBuilt(error.to_string()));
+            ExitCode::from(NOT_BUILT)
         }
     }
 }
 
-fn enter(arguments: &[OsString]) -> io::Result<ExitCode> {
+fn enter(arguments: &[OsString], lifeline: &Lifeline) -> io::Result<ExitCode> {
     let texts: Vec<&str> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
     let [policy, command_line] = texts.as_slice() else {
-        return Err(io::Error::other("this is a helper of code-agent's own; nobody calls it"));
+        return Err(io::Error::other("the helper takes a policy and a command line"));
     };
     let policy: Policy = serde_json::from_str(policy)?;
+    // The user's terminal is not the command's: it could type into it, and stop
+    // the host by taking its place there.
+    setsid().map_err(doing("leave the terminal"))?;
+    // Where memory runs out, a command goes before the host. It is only advice.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     for folder in &policy.groups {
         // 0 stands for whoever writes it.
         let file = folder.join("cgroup.procs");
@@ -58,7 +77,7 @@ fn enter(arguments: &[OsString]) -> io::Result<ExitCode> {
         namespaces::leave(policy.network)?;
     }
     match fork()? {
-        None => init::run(&policy, command_line),
+        None => init::run(&policy, command_line, lifeline),
         Some(init) => loop {
             match waitpid(Some(init), WaitOptions::empty()) {
                 Ok(Some((_, status))) => return Ok(ExitCode::from(code(status))),
@@ -73,6 +92,18 @@ fn enter(arguments: &[OsString]) -> io::Result<ExitCode> {
 fn code(status: WaitStatus) -> u8 {
     let signal = status.terminating_signal().map(|signal| 128 + signal);
     status.exit_status().or(signal).and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
+}
+
+/// Closes for the command what the host was started with: an open file is not
+/// asked again by Landlock or seccomp.
+#[expect(unsafe_code, reason = "no library has close_range with this flag")]
+fn close_inherited() -> io::Result<()> {
+    const FIRST: libc::c_uint = 3;
+    // SAFETY: the call takes numbers alone, and changes only what an exec keeps.
+    let done = unsafe {
+        libc::syscall(libc::SYS_close_range, FIRST, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC)
+    };
+    if done == 0 { Ok(()) } else { Err(doing("close files")(io::Error::last_os_error())) }
 }
 
 /// Goes on as two processes: none in the new one, its id in the old one.

@@ -6,7 +6,7 @@ use std::io;
 
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule, TargetArch, apply_filter,
+    SeccompRule, TargetArch, apply_filter, sock_filter,
 };
 
 use crate::sandbox::Policy;
@@ -60,6 +60,21 @@ const REFUSED: &[libc::c_long] = &[
     libc::SYS_vhangup,
 ];
 
+/// Memory, counters and messages that all processes of a user share.
+const SHARED: [libc::c_long; 11] = [
+    libc::SYS_msgctl,
+    libc::SYS_msgget,
+    libc::SYS_msgrcv,
+    libc::SYS_msgsnd,
+    libc::SYS_semctl,
+    libc::SYS_semget,
+    libc::SYS_semop,
+    libc::SYS_semtimedop,
+    libc::SYS_shmat,
+    libc::SYS_shmctl,
+    libc::SYS_shmget,
+];
+
 /// Flags of clone that make namespaces.
 const NAMESPACES: [libc::c_int; 7] = [
     libc::CLONE_NEWCGROUP,
@@ -85,9 +100,40 @@ pub(super) fn restrict(policy: &Policy) -> Result<(), Box<dyn std::error::Error>
     let typed = rule(vec![argument(1, length, SeccompCmpOp::Eq, put_in)?])?;
     rules.insert(libc::SYS_ioctl, vec![typed]);
     rules.insert(libc::SYS_socket, sockets(policy)?);
+    if !policy.namespaces {
+        // What reaches the machine's other processes past Landlock.
+        rules.extend(SHARED.iter().map(|call| (*call, Vec::new())));
+        let others = argument(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, 0)?;
+        rules.insert(libc::SYS_prlimit64, vec![rule(vec![others])?]);
+    }
     apply(rules, libc::EPERM)?;
     // What flags it has can't be seen, and callers fall back to clone.
-    apply(BTreeMap::from([(libc::SYS_clone3, Vec::new())]), libc::ENOSYS)
+    apply(BTreeMap::from([(libc::SYS_clone3, Vec::new())]), libc::ENOSYS)?;
+    #[cfg(target_arch = "x86_64")]
+    apply_filter(&refuse_x32())?;
+    Ok(())
+}
+
+/// The kernel may know each system call by a second number, with this bit set
+/// (x32), which the rules by number don't cover. Four instructions: loads the
+/// number, refuses it from that bit on, allows the rest.
+#[cfg(target_arch = "x86_64")]
+fn refuse_x32() -> BpfProgram {
+    const X32: u32 = 0x4000_0000;
+    let instruction =
+        |code: u32, jt: u8, jf: u8, k: u32| sock_filter { code: code as u16, jt, jf, k };
+    vec![
+        // The number is the first field of what a filter sees (seccomp(2)).
+        instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+        instruction(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, 0, 1, X32),
+        instruction(
+            libc::BPF_RET | libc::BPF_K,
+            0,
+            0,
+            libc::SECCOMP_RET_ERRNO | libc::EPERM.unsigned_abs(),
+        ),
+        instruction(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ]
 }
 
 /// Which sockets are refused. In a network of its own a command may talk to
