@@ -2,6 +2,7 @@
 //! 0 where it got what it wanted.
 
 #![allow(clippy::unwrap_used, reason = "who fails has been stopped, which is the point")]
+#![allow(clippy::disallowed_methods, reason = "it opens what it likes")]
 #![expect(unsafe_code, reason = "it asks the kernel for what no safe function asks")]
 
 use std::io::{Read, Write};
