@@ -147,15 +147,12 @@ fn a_setup_that_the_runs_own_work_breaks_is_told_and_mended() {
         plan(&["one", "two"]),
         domain("one", &[("Write b", "Cargo.lock")]),
         domain("two", &[("Write c", "Cargo.lock")]),
+        // Whoever comes first breaks it, and the other one mends it.
+        Rule::worker(&["the setup command", "broken lock file", "mend that first"])
+            .turn(write_file("Cargo.lock", "two\n"))
+            .turn(finish_task("It is mended.")),
         writer("Write b", "Cargo.lock", "broken\n"),
-        Rule::worker(&[
-            "Task: Write c\n",
-            "the setup command",
-            "broken lock file",
-            "mend that first",
-        ])
-        .turn(write_file("Cargo.lock", "two\n"))
-        .turn(finish_task("It is mended.")),
+        writer("Write c", "Cargo.lock", "broken\n"),
         content_judge(),
     ]))
     .unwrap();
@@ -170,9 +167,10 @@ fn a_setup_that_the_runs_own_work_breaks_is_told_and_mended() {
 }
 
 /// Folders nested deeper than any path may be long, and closed ones.
-const LEAVINGS: &str = "bury() { i=0; while [ $i -lt 3000 ]; do mkdir dddd && cd dddd; i=$((i+1)); done; }; \
-    (bury); (cd /tmp && bury); mkdir -p shut/in /tmp/shut/in && chmod 0 shut/in shut /tmp/shut/in /tmp/shut; \
-    rm -rf ~; ln -s / ~; ln -s / /tmp/home";
+const LEAVINGS: &str = "top=$PWD; cd ~; for i in $(seq 150); do mkdir d; cd d; done; chmod 0 ~; cd $top; \
+    ln -s / /tmp/home; mkdir -p shut/in /tmp/shut/in; \
+    chmod 0 shut/in shut /tmp/shut/in /tmp/shut; long=$(printf 'd/%.0s' $(seq 900)); \
+    bury() { for i in 1 2 3 4; do mkdir -p $long && cd $long; done; }; (bury); (cd /tmp && bury)";
 
 #[test]
 fn what_a_hostile_command_leaves_behind_stops_nobody() {
@@ -183,7 +181,7 @@ fn what_a_hostile_command_leaves_behind_stops_nobody() {
         domain("two", &[("Write c", "c.txt")]),
         Rule::worker(&["Task: Write b\n", "Attempt: 1"])
             .turn(command(LEAVINGS))
-            .turn(finish_task("Done.")),
+            .turn(call("finish_task", json!({ "success": false, "summary": "It is a mess." }))),
         Rule::worker(&["Task: Write b\n", "Attempt: 2"])
             .turn(command("ls -A . /tmp"))
             .turn(write_file("b.txt", "b\n").expects(&["/tmp:"]))

@@ -1,7 +1,7 @@
 //! The user's check: a command that says whether a commit is good. It runs in
 //! slots that only checks write to, so that nothing that a worker left can turn
 //! it green, and it holds up nobody else's landing. A slot in which it was red is
-//! thrown away: what did not land leaves nothing for the next check.
+//! thrown away; one in which it was green keeps its caches for the next check.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +11,7 @@ use super::commands::ended;
 use super::{Setup, Slot, blocking};
 use crate::Result;
 use crate::repo::Checkouts;
-use crate::sandbox::{self, Job, LONGEST_TIME, Sandbox};
+use crate::sandbox::{self, Job, LONGEST_TIME, Ran, Sandbox};
 use crate::types::CheckResult;
 
 /// Runs the user's check.
@@ -51,9 +51,19 @@ impl Checker {
     pub async fn check(&self, commit: &str) -> Result<CheckResult> {
         // Never closed.
         let _place = self.places.acquire().await;
+        let ran = self.look(commit).await?;
+        // What stopped it may have been left by those before, or be the disk's.
+        let ran = if ran.stopped.is_some() { self.look(commit).await? } else { ran };
+        let passed = ran.exit_code == Some(0);
+        let output = if passed { ran.output } else { format!("{}\n{}", ended(&ran), ran.output) };
+        Ok(CheckResult { command_line: self.command_line.clone(), passed, output })
+    }
+
+    /// Runs it in some slot, which is thrown away unless it was green.
+    async fn look(&self, commit: &str) -> Result<Ran> {
         let slot = self.slot().await?;
-        let outcome = self.check_in(&slot, commit).await;
-        if outcome.as_ref().is_ok_and(|result| result.passed) {
+        let outcome = self.look_in(&slot, commit).await;
+        if outcome.as_ref().is_ok_and(|ran| ran.exit_code == Some(0)) {
             self.free().slots.push(slot);
         } else {
             blocking("throwing a slot away", move || {
@@ -65,14 +75,13 @@ impl Checker {
         outcome
     }
 
-    async fn check_in(&self, slot: &Slot, commit: &str) -> Result<CheckResult> {
+    async fn look_in(&self, slot: &Slot, commit: &str) -> Result<Ran> {
         let failed = match &self.setup {
             Some(setup) => slot.stand_prepared_on(commit, setup).await?,
             None => slot.stand_on(commit).await.map(|()| None)?,
         };
         if let Some(output) = failed {
-            let command_line = self.command_line.clone();
-            return Ok(CheckResult { command_line, passed: false, output });
+            return Ok(Ran { exit_code: Some(1), output, timed_out: false, stopped: None });
         }
         let job = Job {
             command_line: self.command_line.clone(),
@@ -80,10 +89,7 @@ impl Checker {
             time: LONGEST_TIME,
             hold: Box::new(slot.busy.clone().read_owned().await),
         };
-        let ran = sandbox::run(&self.sandbox, job).await?;
-        let passed = ran.exit_code == Some(0);
-        let output = if passed { ran.output } else { format!("{}\n{}", ended(&ran), ran.output) };
-        Ok(CheckResult { command_line: self.command_line.clone(), passed, output })
+        sandbox::run(&self.sandbox, job).await
     }
 
     async fn slot(&self) -> Result<Arc<Slot>> {

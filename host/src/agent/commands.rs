@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Agent, Slot};
 use crate::Result;
-use crate::repo::folder::Folder;
+use crate::repo::Checkout;
 use crate::sandbox::{self, Job, LONGEST_TIME, Ran, Sandbox, USUAL_TIME};
 use crate::types::CallError;
 
@@ -55,7 +55,11 @@ impl Agent {
             time,
             hold: Box::new(hold),
         };
-        sandbox::run(sandbox, job).await.map_err(|error| CallError::Unavailable(error.to_string()))
+        let ran = sandbox::run(sandbox, job)
+            .await
+            .map_err(|error| CallError::Unavailable(error.to_string()))?;
+        self.slot.has_run(&ran);
+        Ok(ran)
     }
 }
 
@@ -80,13 +84,12 @@ fn check(command_line: &str, time: Duration) -> Result<(), CallError> {
     Ok(())
 }
 
-/// What a slot was prepared for: its lock files, by their contents.
-pub type Prepared = BTreeMap<&'static str, Vec<u8>>;
+/// What a slot was prepared for: the commit's lock files, and git's ids of them.
+pub type Prepared = BTreeMap<String, String>;
 
-/// The lock files at the top of a checkout.
-pub fn lock_files(folder: &Folder) -> Prepared {
-    let read = |name: &&'static str| Some((*name, folder.directory().read(name).ok()?));
-    LOCK_FILES.iter().filter_map(read).collect()
+/// The lock files of the commit that a checkout stands on.
+pub fn lock_files(checkout: &Checkout) -> Prepared {
+    checkout.tracked(&LOCK_FILES)
 }
 
 /// The user's command that prepares a slot.

@@ -3,12 +3,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{Mutex, RwLock};
 
 use super::commands::{Prepared, Setup, lock_files};
 use crate::repo::{Checkout, Checkouts};
-use crate::sandbox::Folders;
+use crate::sandbox::{Folders, Ran};
 use crate::{Error, Result};
 
 /// A checkout and who is busy in it.
@@ -24,6 +25,10 @@ pub struct Slot {
     temporary: PathBuf,
     /// The commands' home, which stays from task to task with its caches.
     home: PathBuf,
+    /// Whether anybody has run a command in it.
+    used: AtomicBool,
+    /// Whether a command was stopped in it: what it left may stop the next one.
+    spoilt: AtomicBool,
     /// What the user's setup command has prepared it for.
     prepared: Mutex<Option<Prepared>>,
     checkouts: Arc<Checkouts>,
@@ -39,6 +44,8 @@ impl Slot {
                 busy: Arc::default(),
                 temporary: checkouts.temporary(&name)?,
                 home: checkouts.home(&name)?,
+                used: AtomicBool::default(),
+                spoilt: AtomicBool::default(),
                 prepared: Mutex::default(),
                 name,
                 checkouts,
@@ -53,12 +60,34 @@ impl Slot {
         let alone = self.busy.clone().write_owned().await;
         let (checkout, commit) = (self.checkout.clone(), commit.to_owned());
         let (checkouts, name) = (self.checkouts.clone(), self.name.clone());
+        let spoilt = self.spoilt.swap(false, Ordering::AcqRel);
+        if spoilt {
+            *self.prepared.lock().await = None;
+            self.used.store(false, Ordering::Release);
+        }
         blocking("preparing a checkout", move || {
             let _alone = alone;
+            if spoilt {
+                checkout.start_anew()?;
+            }
             checkouts.temporary(&name)?;
+            checkouts.home(&name)?;
             checkout.reset(&commit)
         })
         .await
+    }
+
+    /// Notes what became of a command that was run in it.
+    pub fn has_run(&self, ran: &Ran) {
+        self.used.store(true, Ordering::Release);
+        if ran.stopped.is_some() {
+            self.spoil();
+        }
+    }
+
+    /// Lets the next one who stands in it find nothing of those before.
+    fn spoil(&self) {
+        self.spoilt.store(true, Ordering::Release);
     }
 
     /// The same for somebody who runs commands: what the user's setup command
@@ -66,16 +95,21 @@ impl Slot {
     /// where that command failed.
     pub async fn stand_prepared_on(&self, commit: &str, setup: &Setup) -> Result<Option<String>> {
         self.stand_on(commit).await?;
-        let mut prepared = self.prepared.lock().await;
-        let wanted = lock_files(self.checkout.folder());
-        if prepared.as_ref() == Some(&wanted) {
+        let wanted = lock_files(&self.checkout);
+        if self.prepared.lock().await.as_ref() == Some(&wanted) {
             return Ok(None);
         }
-        *prepared = None;
-        let failed = setup.run(self).await?;
+        *self.prepared.lock().await = None;
+        let mut failed = setup.run(self).await?;
+        if failed.is_some() && self.used.load(Ordering::Acquire) {
+            // That may be the fault of what was run here before.
+            self.spoil();
+            self.stand_on(commit).await?;
+            failed = setup.run(self).await?;
+        }
         self.stand_on(commit).await?;
         if failed.is_none() {
-            *prepared = Some(wanted);
+            *self.prepared.lock().await = Some(wanted);
         }
         Ok(failed)
     }

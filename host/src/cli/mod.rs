@@ -24,6 +24,7 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing_subscriber::EnvFilter;
 
 use crate::{Error, Result, sandbox};
@@ -121,6 +122,7 @@ pub fn main() -> ExitCode {
     let command_line = CommandLine::parse();
     let command = command_line.command.unwrap_or(Command::Run(command_line.run));
     start_logging(command.log());
+    raise_open_files();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -130,6 +132,16 @@ pub fn main() -> ExitCode {
     match runtime.block_on(command.call()) {
         Ok(code) => code,
         Err(error) => fail(&error),
+    }
+}
+
+/// Hundreds of checkouts, conversations and commands are open at once, more than
+/// the usual soft limit of 1,024.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::debug!("the limit of open files stays: {error}");
     }
 }
 

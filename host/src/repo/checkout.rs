@@ -2,8 +2,9 @@
 //! worker made of them. Owns the folder's life and what may be read of it; `reset`
 //! puts it to a commit, `compare` finds what differs, `views` shows it.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::changes::{Change, ChangeKind, Changes};
@@ -21,9 +22,11 @@ const LARGEST_FILE: u64 = 50 * 1024 * 1024;
 /// The most that one landing may hold, in bytes: it is kept in memory.
 const LARGEST_CHANGES: u64 = 256 * 1024 * 1024;
 
-/// What a slot's folders beside its checkout end with: temporary files, the home
-/// of its commands, and where their root is built.
-const BESIDE: [&str; 3] = ["tmp", "home", "root"];
+/// What a slot's folders beside its checkout end with: its temporary files, the
+/// home of its commands, and where their root is built.
+pub(super) const TEMPORARY: &str = "tmp";
+pub(super) const HOME: &str = "home";
+const ROOT: &str = "root";
 
 /// One slot's checkout. Its folder, and those beside it, are removed when it is
 /// dropped.
@@ -86,6 +89,30 @@ impl Checkout {
         kept.map_err(failed("keep what a tool replaces"))
     }
 
+    /// Empties the folder, ignored files included, and the home beside it.
+    pub fn start_anew(&self) -> Result<()> {
+        let mut held = self.held();
+        *held = Held::default();
+        let path = self.folder.path();
+        let emptied = self.run_folder.empty(path).and_then(|()| {
+            match self.run_folder.remove(&beside(path, HOME)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                other => other,
+            }
+        });
+        emptied.map_err(failed(format!("empty the checkout {}", path.display())))
+    }
+
+    /// Which of the files that the checkout stands on have one of these names, and
+    /// git's ids of what they hold.
+    pub fn tracked(&self, names: &[&str]) -> BTreeMap<String, String> {
+        let held = self.held();
+        let named = held.files.iter().filter(|(path, _)| {
+            path.as_str().rsplit('/').next().is_some_and(|name| names.contains(&name))
+        });
+        named.map(|(path, tracked)| (path.as_str().to_owned(), tracked.id.to_string())).collect()
+    }
+
     /// Removes the folder.
     pub fn close(self) {
         drop(self);
@@ -131,8 +158,7 @@ impl Checkout {
 impl Drop for Checkout {
     fn drop(&mut self) {
         let path = self.folder.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let beside = BESIDE.map(|ending| path.with_file_name(format!("{name}.{ending}")));
+        let beside = [TEMPORARY, HOME, ROOT].map(|ending| beside(path, ending));
         for path in beside.iter().map(PathBuf::as_path).chain([path]) {
             match self.run_folder.remove(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -144,6 +170,12 @@ impl Drop for Checkout {
     }
 }
 
+/// A folder of the slot whose checkout this is.
+pub(super) fn beside(checkout: &Path, ending: &str) -> PathBuf {
+    let name = checkout.file_name().unwrap_or_default().to_string_lossy();
+    checkout.with_file_name(format!("{name}.{ending}"))
+}
+
 fn too_large(what: &str) -> Error {
     Error::failed(format!("{what}, which can't land; delete it or have .gitignore name it"))
 }
@@ -152,7 +184,6 @@ fn too_large(what: &str) -> Error {
 mod tests {
     use std::fs;
     use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-    use std::path::Path;
     use std::time::{Duration, SystemTime};
 
     use super::super::changes::Mode;

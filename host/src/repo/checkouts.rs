@@ -7,11 +7,11 @@
 
 use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::checkout::Checkout;
+use super::checkout::{Checkout, HOME, TEMPORARY, beside};
 use super::failed;
 use super::folder::Folder;
 use super::open::Repository;
@@ -19,6 +19,9 @@ use super::path::is_dot_git;
 use super::references::run_reference;
 use super::removal;
 use crate::{Error, Result};
+
+/// A checkout may hold what other users of the machine must not read.
+const PRIVATE: u32 = 0o700;
 
 /// A run's checkouts. Their common folder is removed when this and the last of
 /// them are gone.
@@ -97,7 +100,7 @@ impl Checkouts {
 impl Checkouts {
     /// A slot's folder for temporary files, emptied.
     pub fn temporary(&self, slot: &str) -> Result<PathBuf> {
-        let path = self.run_folder.path.join(format!("{slot}.tmp"));
+        let path = beside(&self.run_folder.path.join(slot), TEMPORARY);
         match self.run_folder.remove(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(failed(format!("empty {}", path.display()))(error));
@@ -108,10 +111,13 @@ impl Checkouts {
         Ok(path)
     }
 
-    /// A slot's home folder, which is there as long as its checkout.
+    /// A slot's home folder, which is there as long as its checkout; a command may
+    /// have closed it.
     pub fn home(&self, slot: &str) -> Result<PathBuf> {
-        let path = self.run_folder.path.join(format!("{slot}.home"));
+        let path = beside(&self.run_folder.path.join(slot), HOME);
         make_private_folder(&path)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(PRIVATE))
+            .map_err(failed(format!("open {}", path.display())))?;
         Ok(path)
     }
 }
@@ -128,11 +134,10 @@ fn refuse_inside(repository: &Repository, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A checkout may hold what other users of the machine must not read.
 fn make_private_folder(path: &Path) -> Result<()> {
     DirBuilder::new()
         .recursive(true)
-        .mode(0o700)
+        .mode(PRIVATE)
         .create(path)
         .map_err(failed(format!("make the folder {}", path.display())))
 }

@@ -8,7 +8,14 @@ use super::Policy;
 use super::places::home;
 
 /// Variables that a command gets as they are.
-const KEPT: [&str; 14] = [
+const KEPT: [&str; 21] = [
+    "LC_ALL",
+    "LC_COLLATE",
+    "LC_CTYPE",
+    "LC_MESSAGES",
+    "LC_MONETARY",
+    "LC_NUMERIC",
+    "LC_TIME",
     "PATH",
     "LANG",
     "LANGUAGE",
@@ -30,8 +37,7 @@ const KEPT: [&str; 14] = [
 pub(super) fn of(policy: &Policy, own_caches: bool) -> BTreeMap<OsString, OsString> {
     let mut environment = BTreeMap::new();
     for (name, value) in std::env::vars_os() {
-        let is_locale = name.to_str().is_some_and(|name| name.starts_with("LC_"));
-        if is_locale || KEPT.iter().any(|kept| name == *kept) {
+        if KEPT.iter().any(|kept| name == *kept) {
             environment.insert(name, value);
         }
     }
@@ -51,6 +57,8 @@ pub(super) fn of(policy: &Policy, own_caches: bool) -> BTreeMap<OsString, OsStri
     set("TMPDIR", policy.seen_temporary().as_os_str().to_owned());
     set("TERM", "dumb".into());
     set("GIT_TERMINAL_PROMPT", "0".into());
+    // Looking for leaks takes ptrace, which nobody has here.
+    set("ASAN_OPTIONS", "detect_leaks=0".into());
     // A sentence at once instead of minutes of trying.
     if !policy.network {
         set("CARGO_NET_OFFLINE", "true".into());

@@ -9,6 +9,8 @@ use cap_fs_ext::DirExt;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, MetadataExt};
 
+use tokio::sync::Semaphore;
+
 use super::Policy;
 
 /// How often the disk is asked what is free; that costs next to nothing.
@@ -20,9 +22,15 @@ const SHARE: u32 = 20;
 /// Bytes of the disk that have to stay free.
 const LEAST_FREE: u64 = 1 << 30;
 
-/// How many folders deep the count goes, each held open meanwhile. Projects stay
-/// far below: their paths would be longer than most programs take.
-const DEEPEST: u32 = 256;
+/// Files that have to stay possible on the disk, where it counts them.
+const LEAST_FILES: u64 = 20_000;
+/// Bytes that a file costs at least: the disk keeps its name and its times.
+const LEAST_SIZE: u64 = 1024;
+/// How many folders deep the count goes, each held open meanwhile by up to three
+/// descriptors. Projects stay far below.
+const DEEPEST: u32 = 100;
+/// One count at a time, for it is the host's descriptors that it takes.
+static COUNTING: Semaphore = Semaphore::const_new(1);
 
 /// Returns once the folders hold too much, or the disk has no room, with a
 /// sentence.
@@ -36,11 +44,23 @@ pub(super) async fn too_much(policy: &Policy) -> String {
 async fn disk_full(folder: &Path) -> String {
     loop {
         tokio::time::sleep(DISK_PAUSE).await;
-        let disk = rustix::fs::statvfs(folder);
-        if disk.is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < LEAST_FREE) {
-            return format!("the disk is almost full: less than {} MiB are free", LEAST_FREE >> 20);
+        if let Some(sentence) = shortage(folder) {
+            return sentence;
         }
     }
+}
+
+/// What the disk of a folder lacks for commands, if it does.
+pub(super) fn shortage(folder: &Path) -> Option<String> {
+    let disk = rustix::fs::statvfs(folder).ok()?;
+    if disk.f_bavail.saturating_mul(disk.f_frsize) < LEAST_FREE {
+        return Some(format!(
+            "the disk is almost full: less than {} MiB are free",
+            LEAST_FREE >> 20
+        ));
+    }
+    let few = disk.f_files > 0 && disk.f_favail < LEAST_FILES;
+    few.then(|| format!("the disk takes less than {LEAST_FILES} more files"))
 }
 
 async fn folders_full(policy: &Policy) -> String {
@@ -50,8 +70,14 @@ async fn folders_full(policy: &Policy) -> String {
         let folders = &policy.folders;
         let folders = [&folders.checkout, &folders.temporary, &folders.home].map(PathBuf::to_owned);
         let limit = policy.limits.disk_bytes;
+        // Never closed.
+        let alone = COUNTING.acquire().await;
         let begun = tokio::time::Instant::now();
-        let counted = tokio::task::spawn_blocking(move || count(&folders, limit)).await;
+        let counted = tokio::task::spawn_blocking(move || {
+            let _alone = alone;
+            count(&folders, limit)
+        })
+        .await;
         if let Ok(Some(sentence)) = counted {
             return sentence;
         }
@@ -81,7 +107,7 @@ fn add(folder: &Dir, total: &mut u64, limit: u64, deeper: u32) -> ControlFlow<()
     let Ok(entries) = folder.entries() else { return ControlFlow::Continue(()) };
     for entry in entries.flatten() {
         let Ok(metadata) = entry.metadata() else { continue };
-        *total += metadata.blocks() * 512;
+        *total += (metadata.blocks() * 512).max(LEAST_SIZE);
         if *total > limit || deeper == 0 {
             return ControlFlow::Break(());
         }

@@ -12,13 +12,15 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 
 /// The most that the helper says, in bytes.
-const LONGEST_WORD: u64 = 16 * 1024;
+const MOST_SAID: u64 = 16 * 1024;
 /// How long whoever listens waits, after the helper's end, for what it said.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What the helper says; mostly nothing.
+/// What the helper says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Word {
+    /// The walls stand, and the command is next.
+    Began,
     /// The walls could not be built: why.
     NotBuilt(String),
     /// The command was stopped: why.
@@ -76,10 +78,10 @@ impl Lifeline {
     }
 
     /// What the helper has said, once it has ended.
-    pub(super) fn word(&self) -> Option<Word> {
+    pub(super) fn words(&self) -> Vec<Word> {
         let mut said = Vec::new();
         // The end may be missing where somebody still holds the other side.
-        let _ = (&self.0).take(LONGEST_WORD).read_to_end(&mut said);
-        serde_json::from_slice(&said).ok()
+        let _ = (&self.0).take(MOST_SAID).read_to_end(&mut said);
+        serde_json::Deserializer::from_slice(&said).into_iter().map_while(Result::ok).collect()
     }
 }

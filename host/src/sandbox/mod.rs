@@ -16,15 +16,18 @@
 //!
 //! Where user namespaces can't be had (some distributions and most containers
 //! turn them off), commands need Linux 6.12, whose Landlock keeps signals in; they
-//! get no sockets at all then, no shared memory and no terminals.
+//! get no sockets but connected pairs then, no shared memory and no terminals.
+//! With the machine's network they get no sockets of files and names either.
 //!
-//! Known gaps. Without user namespaces a command may change modes and times of
-//! files of its own user outside of its folders, and see the command lines of other
-//! processes. A socket in a folder that the user allows can be called. Memory and
+//! Known gaps. Without user namespaces, or in a container whose `/proc` is covered
+//! in part, a command sees the command lines of other processes; without them it may
+//! also change modes and times of files of its own user outside of its folders. A
+//! socket in a folder that the user allows can be called. Memory and
 //! disk are looked at from time to time (memory exactly where a control group can
 //! be made): what grows faster than that meets the system's own limits, where
-//! commands are the first to be ended, and what hides on the disk (deleted files
-//! that are held open, closed folders) is stopped when the disk is almost full.
+//! commands are the first to be ended, and what hides (deleted files that are held
+//! open, closed folders, files in memory) is stopped when disk or memory is almost
+//! full.
 //! Root's processes are counted by no limit before Linux 6.14, unless a control
 //! group can be made. `--setup` runs with the network, and with it the scripts that
 //! packages of the checkout bring (`npm ci --ignore-scripts` runs none).

@@ -12,7 +12,7 @@ use super::Access;
 
 /// Of the system. From `/etc` only what programs and libraries look up: it also
 /// holds passwords and keys.
-const SYSTEM: [&str; 41] = [
+const SYSTEM: [&str; 44] = [
     "/usr",
     "/bin",
     "/sbin",
@@ -45,7 +45,10 @@ const SYSTEM: [&str; 41] = [
     "/etc/nsswitch.conf",
     "/etc/os-release",
     "/etc/passwd",
+    "/etc/pki/ca-trust/extracted",
+    "/etc/pki/tls/cert.pem",
     "/etc/pki/tls/certs",
+    "/etc/pki/tls/openssl.cnf",
     "/etc/profile",
     "/etc/protocols",
     "/etc/resolv.conf",
@@ -56,8 +59,8 @@ const SYSTEM: [&str; 41] = [
     "/etc/timezone",
 ];
 
-/// How names in `/etc` begin that belong to languages: their settings, which they
-/// don't start without.
+/// Names in `/etc` that belong to languages, mostly with a number behind: their
+/// settings, which they don't start without.
 const LANGUAGES: [&str; 8] = ["ghc", "gradle", "java", "maven", "perl", "php", "python", "R"];
 
 /// Below the home folder: programs and the packages that they have fetched.
@@ -96,13 +99,14 @@ const TOOLCHAINS: [&str; 31] = [
 ];
 
 /// Variables that name a toolchain's folder, and what of it can be read.
-const NAMED: [(&str, &[&str]); 6] = [
+const NAMED: [(&str, &[&str]); 7] = [
     ("CARGO_HOME", &["bin", "git", "registry"]),
     ("GOROOT", &[""]),
     ("JAVA_HOME", &[""]),
     ("NVM_DIR", &[""]),
     ("PYENV_ROOT", &[""]),
     ("RUSTUP_HOME", &[""]),
+    ("VIRTUAL_ENV", &["bin", "include", "lib", "lib64", "pyvenv.cfg"]),
 ];
 
 /// Words in the names of settings that hold credentials.
@@ -141,7 +145,10 @@ pub(super) fn readable(access: &Access) -> Vec<PathBuf> {
 
 fn languages() -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir("/etc") else { return Vec::new() };
-    let is_language = |name: &str| LANGUAGES.iter().any(|language| name.starts_with(language));
+    let is_number = |rest: &str| !rest.starts_with(|letter: char| letter.is_alphabetic());
+    let is_language = |name: &str| {
+        LANGUAGES.iter().any(|language| name.strip_prefix(language).is_some_and(is_number))
+    };
     let named =
         entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(is_language));
     named.map(|entry| entry.path()).collect()

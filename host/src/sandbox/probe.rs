@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Access, Folders, Job, Sandbox, running};
+use super::{Access, Folders, Job, Sandbox, growth, running};
 use crate::{Error, Result};
 
 /// How long building the walls may take at most.
@@ -28,6 +28,9 @@ pub async fn probe(helper: &Path, access: &Access, folder: &Path) -> Result<Sand
         own_caches: false,
         abilities: Some(Abilities { namespaces, without }),
     };
+    if let Some(shortage) = growth::shortage(folder) {
+        return Err(Error::failed(format!("{shortage} ({})", folder.display())));
+    }
     let walled = with(true, None);
     let Err(why) = try_out(&walled, folder).await else { return Ok(walled) };
     let plain = with(false, Some(why.to_string()));

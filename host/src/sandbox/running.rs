@@ -6,6 +6,7 @@
 use std::io::{self, PipeReader, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
@@ -62,13 +63,20 @@ pub async fn run_under(sandbox: &Sandbox, policy: &Policy, job: Job) -> Result<R
         () = tokio::time::sleep(job.time) => timed_out = true,
         sentence = growth::too_much(policy) => stopped = Some(sentence),
     }
-    let Ended { status, output, word } = running.finish().await?;
-    match word {
-        Some(Word::NotBuilt(why)) => {
-            return Err(Error::failed(format!("a command could not be run: {why}")));
+    let Ended { status, output, words } = running.finish().await?;
+    let mut began = sandbox.abilities.is_none();
+    for word in words {
+        match word {
+            Word::Began => began = true,
+            Word::Stopped(why) => stopped = stopped.or(Some(why)),
+            Word::NotBuilt(why) => {
+                return Err(Error::failed(format!("a command could not be run: {why}")));
+            }
         }
-        Some(Word::Stopped(why)) => stopped = stopped.or(Some(why)),
-        None => {}
+    }
+    if !began && !timed_out && stopped.is_none() {
+        let why = format!("the helper ended without a word ({status}): {}", output.trim());
+        return Err(Error::failed(format!("a command could not be run: {why}")));
     }
     let exit_code = if timed_out || stopped.is_some() { None } else { status.code() };
     Ok(Ran { exit_code, output, timed_out, stopped })
@@ -118,7 +126,7 @@ impl Sandbox {
 struct Ended {
     status: ExitStatus,
     output: String,
-    word: Option<Word>,
+    words: Vec<Word>,
 }
 
 /// A command that runs. Dropped, it is ended.
@@ -129,6 +137,8 @@ struct Running {
     /// None without a helper.
     lifeline: Option<Lifeline>,
     process_group: rustix::process::Pid,
+    /// Whether it has ended, so that its id may be somebody else's.
+    gone: Arc<AtomicBool>,
 }
 
 impl Running {
@@ -151,14 +161,16 @@ impl Running {
         drop(command);
         let process_group = rustix::process::Pid::from_child(&child);
         let heard = lifeline.as_ref().map(Lifeline::try_clone).transpose()?;
+        let gone = Arc::new(AtomicBool::new(false));
+        let is_gone = gone.clone();
         let (tell_ended, ended) = oneshot::channel();
         let (tell_read, read) = oneshot::channel();
         std::thread::Builder::new().name("command".into()).spawn(move || {
             // Nobody waits any more where the call was dropped.
-            let _ = tell_read.send(follow(child, output, heard, tell_ended));
+            let _ = tell_read.send(follow(child, output, heard, &is_gone, tell_ended));
             drop((group, hold));
         })?;
-        Ok(Self { ended, read: Some(read), lifeline, process_group })
+        Ok(Self { ended, read: Some(read), lifeline, process_group, gone })
     }
 
     async fn ended(&mut self) {
@@ -191,17 +203,31 @@ impl Running {
     }
 
     fn kill(&self) {
-        // One that is gone already needs no killing.
-        let _ =
-            rustix::process::kill_process_group(self.process_group, rustix::process::Signal::KILL);
+        kill(&self.gone, self.process_group);
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if self.read.is_some() && !self.let_go() {
+        if self.read.is_none() || !self.let_go() {
+            return self.kill();
+        }
+        let (gone, process_group) = (self.gone.clone(), self.process_group);
+        let patient =
+            std::thread::Builder::new().name("end of a command".into()).spawn(move || {
+                std::thread::sleep(PATIENCE);
+                kill(&gone, process_group);
+            });
+        if patient.is_err() {
             self.kill();
         }
+    }
+}
+
+fn kill(gone: &AtomicBool, process_group: rustix::process::Pid) {
+    if !gone.load(Ordering::Acquire) {
+        // One that goes at this moment needs no killing.
+        let _ = rustix::process::kill_process_group(process_group, rustix::process::Signal::KILL);
     }
 }
 
@@ -210,6 +236,7 @@ fn follow(
     mut child: Child,
     mut output: PipeReader,
     lifeline: Option<Lifeline>,
+    gone: &AtomicBool,
     ended: oneshot::Sender<()>,
 ) -> io::Result<Ended> {
     let kept = Arc::new(Mutex::new(Shortened::default()));
@@ -229,6 +256,7 @@ fn follow(
         let _ = tell_read.send(outcome);
     })?;
     let status = child.wait()?;
+    gone.store(true, Ordering::Release);
     // The call may have been dropped.
     let _ = ended.send(());
     // Behind walls the pipe is closed now; without them, something that was left
@@ -237,7 +265,8 @@ fn follow(
         outcome?;
     }
     let output = std::mem::take(&mut *lock(&kept)).text();
-    Ok(Ended { status, output, word: lifeline.and_then(|lifeline| lifeline.word()) })
+    let words = lifeline.map(|lifeline| lifeline.words()).unwrap_or_default();
+    Ok(Ended { status, output, words })
 }
 
 /// What was read is whole at any time, whoever panicked.

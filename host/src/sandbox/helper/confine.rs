@@ -13,9 +13,12 @@ use landlock::{
     Scope, path_beneath_rules,
 };
 use rustix::process::{Resource, Rlimit, chdir, setrlimit, setsid};
-use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set, set_no_new_privs};
+use rustix::thread::{
+    CapabilitySet, clear_ambient_capability_set, remove_capability_from_bounding_set,
+    set_no_new_privs,
+};
 
-use super::{doing, namespaces, system_calls};
+use super::{Lifeline, Word, doing, namespaces, system_calls};
 use crate::sandbox::Policy;
 
 /// Older ones let a command cut files to nothing that it may only read.
@@ -23,9 +26,15 @@ const OLDEST_LANDLOCK: ABI = ABI::V3;
 /// The newest whose rules are known here.
 const NEWEST_LANDLOCK: ABI = ABI::V6;
 
-pub(super) fn run(policy: &Policy, command_line: &str) -> io::Result<ExitCode> {
+pub(super) fn run(
+    policy: &Policy,
+    command_line: &str,
+    lifeline: &Lifeline,
+) -> io::Result<ExitCode> {
     // What it sends to its own group does not reach the helper.
     setsid().map_err(doing("make a session"))?;
+    // Whoever watches over it goes later. It is only advice.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     if policy.namespaces && policy.user != 0 {
         namespaces::become_user(policy.user, policy.group)?;
     }
@@ -36,6 +45,7 @@ pub(super) fn run(policy: &Policy, command_line: &str) -> io::Result<ExitCode> {
     make_home(policy);
     chdir(&policy.folders.checkout).map_err(doing("enter the checkout"))?;
     system_calls::restrict(policy).map_err(doing("restrict system calls"))?;
+    lifeline.say(&Word::Began);
     // Returns only where it fails.
     Err(Command::new("/bin/sh").args(["-c", command_line]).exec())
 }
@@ -43,7 +53,9 @@ pub(super) fn run(policy: &Policy, command_line: &str) -> io::Result<ExitCode> {
 fn limit(policy: &Policy) -> io::Result<()> {
     let limits = policy.limits;
     for (resource, most) in [
-        (Resource::Core, 0),
+        // At 1 the kernel leaves out also the dumps that it hands to a program of
+        // the machine; at 0 it does not (core(5)).
+        (Resource::Core, 1),
         (Resource::Fsize, limits.file_bytes),
         (Resource::Nofile, limits.open_files),
         (Resource::Nproc, limits.processes),
@@ -65,7 +77,11 @@ fn restrict_files(policy: &Policy) -> io::Result<()> {
     let mut readable: Vec<PathBuf> = policy.readable.clone();
     readable.push("/proc".into());
     // Elsewhere these are the machine's own: terminals, cameras, others' memory.
-    let own_devices: &[&str] = if policy.namespaces { &["/dev", "/dev/shm"] } else { &[] };
+    let own_devices: &[&str] =
+        if policy.namespaces { &["/dev/shm", "/dev/pts", "/dev/tty"] } else { &[] };
+    if policy.namespaces {
+        readable.push("/dev".into());
+    }
     let writable = policy.writable().map(PathBuf::as_path).chain([temporary]);
     let writable = writable.chain(own_devices.iter().map(Path::new));
     let devices = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
@@ -112,6 +128,7 @@ fn make_home(policy: &Policy) {
 /// Root in a namespace of users has all of them there, and programs that root
 /// starts get what the bounding set holds.
 fn drop_capabilities() -> io::Result<()> {
+    clear_ambient_capability_set().map_err(doing("drop capabilities"))?;
     for capability in CapabilitySet::all().iter() {
         match remove_capability_from_bounding_set(capability) {
             // Newer than this kernel, or no right to drop what is not there.

@@ -37,28 +37,30 @@ pub(super) fn run(
         set_child_subreaper(Some(getpid())).map_err(doing("adopt orphans"))?;
         keep_signals_in()?;
     }
-    let Some(child) = fork()? else { return confine::run(policy, command_line) };
-    let namespaces = policy.namespaces;
-    let (most, lifeline) = (policy.limits.memory_bytes, lifeline.try_clone()?);
-    thread::spawn(move || {
-        while lifeline.holds(memory::PAUSE) {
-            let held = memory::held_by_descendants();
-            if held > most {
-                let sentence = format!(
-                    "its processes held {} MiB of memory, of at most {}",
-                    held >> 20,
-                    most >> 20
-                );
-                lifeline.say(&Word::Stopped(sentence));
-                break;
-            }
-        }
+    let (namespaces, most) = (policy.namespaces, policy.limits.memory_bytes);
+    let watched = lifeline.try_clone()?;
+    let Some(child) = fork()? else { return confine::run(policy, command_line, lifeline) };
+    let watching = thread::Builder::new().spawn(move || {
+        watch(&watched, most);
         end_all(namespaces);
         std::process::exit(ABANDONED.into());
     });
-    let code = wait_for(child)?;
+    let code = watching.map_err(doing("watch over the command")).and_then(|_| wait_for(child));
     end_all(namespaces);
-    Ok(ExitCode::from(code))
+    code.map(ExitCode::from)
+}
+
+/// Returns once the host lets go, or the command's processes hold too much.
+fn watch(lifeline: &Lifeline, most: u64) {
+    while lifeline.holds(memory::PAUSE) {
+        let held = memory::held_by_descendants();
+        if held > most {
+            let (held, most) = (held >> 20, most >> 20);
+            let sentence =
+                format!("its processes held {held} MiB of memory together, at most {most} may be");
+            return lifeline.say(&Word::Stopped(sentence));
+        }
+    }
 }
 
 /// Waits for one child, and for orphans meanwhile.

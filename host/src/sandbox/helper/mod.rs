@@ -67,7 +67,7 @@ fn enter(arguments: &[OsString], lifeline: &Lifeline) -> io::Result<ExitCode> {
     // the host by taking its place there.
     setsid().map_err(doing("leave the terminal"))?;
     // Where memory runs out, a command goes before the host. It is only advice.
-    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
+    let _ = std::fs::write("/proc/self/oom_score_adj", "500");
     for folder in &policy.groups {
         // 0 stands for whoever writes it.
         let file = folder.join("cgroup.procs");

@@ -58,11 +58,11 @@ pub(super) fn enter_root(policy: &Policy) -> io::Result<()> {
     let root = Root::open(&policy.root)?;
     // First, for what is shown may lie in the machine's own `/tmp`.
     root.bind(&policy.folders.temporary, Path::new("/tmp"), Use::Write)?;
+    root.make_devices()?;
     for path in &policy.readable {
         root.show(path)?;
     }
     root.make_processes()?;
-    root.make_devices()?;
     for path in policy.writable() {
         root.bind(path, path, Use::Write)?;
     }
@@ -88,7 +88,7 @@ impl Root {
     fn show(&self, path: &Path) -> io::Result<()> {
         let Ok(link) = fs::read_link(path) else { return self.bind(path, path, Use::Read) };
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
-        match rustix::fs::symlinkat(link, self.make_folder(parent)?, name) {
+        match rustix::fs::symlinkat(link, self.make_folder(parent, Use::Read)?, name) {
             Ok(()) | Err(Errno::EXIST) => Ok(()),
             Err(error) => Err(doing(format!("link {}", path.display()))(error)),
         }
@@ -97,7 +97,11 @@ impl Root {
     /// Puts what the machine has at `path` to `target`, with all that is
     /// mounted below it.
     fn bind(&self, path: &Path, target: &Path, kind: Use) -> io::Result<()> {
-        let place = if path.is_dir() { self.make_folder(target)? } else { self.make_file(target)? };
+        let place = if path.is_dir() {
+            self.make_folder(target, kind)?
+        } else {
+            self.make_file(target, kind)?
+        };
         let bound = copy_mounts(path)
             .and_then(|tree| set_flags(&tree, kind).map(|()| tree))
             .map_err(doing(format!("bind {}", path.display())))?;
@@ -107,29 +111,33 @@ impl Root {
     }
 
     /// Finds what lies at a path of the new root, wherever its links lead inside.
-    fn find(&self, path: &Path) -> Result<OwnedFd, Errno> {
+    /// What may be written stays where it is: by a link it could come to lie over
+    /// what the helper itself relies on.
+    fn find(&self, path: &Path, kind: Use) -> Result<OwnedFd, Errno> {
         let flags = OFlags::PATH | OFlags::CLOEXEC;
-        openat2(&self.folder, path, flags, Mode::empty(), ResolveFlags::IN_ROOT)
+        let mut resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        resolve.set(ResolveFlags::NO_SYMLINKS, kind == Use::Write);
+        openat2(&self.folder, path, flags, Mode::empty(), resolve)
     }
 
-    fn make_folder(&self, path: &Path) -> io::Result<OwnedFd> {
+    fn make_folder(&self, path: &Path, kind: Use) -> io::Result<OwnedFd> {
         let failed = |error| doing(format!("make the folder {}", path.display()))(error);
-        match self.find(path) {
+        match self.find(path, kind) {
             Err(Errno::NOENT) => {}
             found => return found.map_err(failed),
         }
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(failed(Errno::INVAL));
         };
-        match mkdirat(self.make_folder(parent)?, name, Mode::from_raw_mode(0o755)) {
-            Ok(()) | Err(Errno::EXIST) => self.find(path).map_err(failed),
+        match mkdirat(self.make_folder(parent, kind)?, name, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => self.find(path, kind).map_err(failed),
             Err(error) => Err(failed(error)),
         }
     }
 
-    fn make_file(&self, path: &Path) -> io::Result<OwnedFd> {
+    fn make_file(&self, path: &Path, kind: Use) -> io::Result<OwnedFd> {
         let failed = |error| doing(format!("make the file {}", path.display()))(error);
-        match self.find(path) {
+        match self.find(path, kind) {
             Err(Errno::NOENT) => {}
             found => return found.map_err(failed),
         }
@@ -137,10 +145,14 @@ impl Root {
             return Err(failed(Errno::INVAL));
         };
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-        let made =
-            rustix::fs::openat(self.make_folder(parent)?, name, flags, Mode::from_raw_mode(0o600));
+        let made = rustix::fs::openat(
+            self.make_folder(parent, kind)?,
+            name,
+            flags,
+            Mode::from_raw_mode(0o600),
+        );
         made.map(drop).map_err(failed)?;
-        self.find(path).map_err(failed)
+        self.find(path, kind).map_err(failed)
     }
 
     fn make_devices(&self) -> io::Result<()> {
@@ -168,14 +180,16 @@ impl Root {
     }
 
     /// Where the machine's `/proc` has covers over parts of it, as in containers,
-    /// no new one is allowed: then the machine's own is shown, read-only.
+    /// no new one is allowed: then the machine's own is shown.
     fn make_processes(&self) -> io::Result<()> {
         let folder = self.path.join("proc");
         fs::create_dir(&folder).map_err(doing("make /proc"))?;
         let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
         match mount("proc", &folder, "proc", flags, None) {
             Ok(()) => Ok(()),
-            Err(_) => self.show(Path::new("/proc")),
+            // The next stage has to write there who it is; Landlock lets the
+            // command only read.
+            Err(_) => self.bind(Path::new("/proc"), Path::new("/proc"), Use::Write),
         }
     }
 }

@@ -61,7 +61,9 @@ const REFUSED: &[libc::c_long] = &[
 ];
 
 /// Memory, counters and messages that all processes of a user share.
-const SHARED: [libc::c_long; 11] = [
+const SHARED: [libc::c_long; 13] = [
+    libc::SYS_mq_open,
+    libc::SYS_mq_unlink,
     libc::SYS_msgctl,
     libc::SYS_msgget,
     libc::SYS_msgrcv,
@@ -74,6 +76,9 @@ const SHARED: [libc::c_long; 11] = [
     libc::SYS_shmctl,
     libc::SYS_shmget,
 ];
+
+/// One process, for ioprio_set(2); no library names it.
+const IOPRIO_WHO_PROCESS: u64 = 1;
 
 /// Flags of clone that make namespaces.
 const NAMESPACES: [libc::c_int; 7] = [
@@ -100,13 +105,18 @@ pub(super) fn restrict(policy: &Policy) -> Result<(), Box<dyn std::error::Error>
     let typed = rule(vec![argument(1, length, SeccompCmpOp::Eq, put_in)?])?;
     rules.insert(libc::SYS_ioctl, vec![typed]);
     rules.insert(libc::SYS_socket, sockets(policy)?);
-    if !policy.namespaces {
-        // What reaches the machine's other processes past Landlock.
-        rules.extend(SHARED.iter().map(|call| (*call, Vec::new())));
-        let others = argument(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, 0)?;
-        rules.insert(libc::SYS_prlimit64, vec![rule(vec![others])?]);
+    if !has_named_sockets(policy) {
+        // Such a pair can send to any socket by its name.
+        let kinds = [libc::SOCK_DGRAM, libc::SOCK_RAW].map(|kind| u64::from(kind.unsigned_abs()));
+        let refused = kinds.into_iter().map(|kind| {
+            rule(vec![argument(1, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(0xf), kind)?])
+        });
+        rules.insert(libc::SYS_socketpair, refused.collect::<Result<_, _>>()?);
     }
+    rules.extend(about_others(policy)?);
     apply(rules, libc::EPERM)?;
+    // Takes the whole disk in one step; callers write instead.
+    apply(BTreeMap::from([(libc::SYS_fallocate, Vec::new())]), libc::EOPNOTSUPP)?;
     // What flags it has can't be seen, and callers fall back to clone.
     apply(BTreeMap::from([(libc::SYS_clone3, Vec::new())]), libc::ENOSYS)?;
     #[cfg(target_arch = "x86_64")]
@@ -136,21 +146,56 @@ fn refuse_x32() -> BpfProgram {
     ]
 }
 
-/// Which sockets are refused. In a network of its own a command may talk to
-/// itself; beside the machine's, sockets of files and names are not for it.
+/// Refuses to change the limits and the urgency of others: of the helper, or of
+/// all processes of the user, and to share with those.
+fn about_others(
+    policy: &Policy,
+) -> Result<BTreeMap<i64, Vec<SeccompRule>>, Box<dyn std::error::Error>> {
+    let not_itself = || rule(vec![is_not(0, 0)?]);
+    let mut rules = BTreeMap::new();
+    for call in [
+        libc::SYS_prlimit64,
+        libc::SYS_sched_setattr,
+        libc::SYS_sched_setparam,
+        libc::SYS_sched_setscheduler,
+    ] {
+        rules.insert(call, vec![not_itself()?]);
+    }
+    // Here the kind of what is meant comes first.
+    let one_process = u64::from(libc::PRIO_PROCESS);
+    for (call, kind) in
+        [(libc::SYS_setpriority, one_process), (libc::SYS_ioprio_set, IOPRIO_WHO_PROCESS)]
+    {
+        rules.insert(call, vec![rule(vec![is_not(0, kind)?])?, rule(vec![is_not(1, 0)?])?]);
+    }
+    if !policy.namespaces {
+        rules.extend(SHARED.iter().map(|call| (*call, Vec::new())));
+        rules.insert(libc::SYS_sched_setaffinity, vec![not_itself()?]);
+    }
+    Ok(rules)
+}
+
+/// In a network of its own a command may talk to itself; beside the machine's,
+/// sockets of files and names are not for it.
+fn has_named_sockets(policy: &Policy) -> bool {
+    policy.namespaces && !policy.network
+}
+
+/// Which sockets are refused.
 fn sockets(policy: &Policy) -> Result<Vec<SeccompRule>, Box<dyn std::error::Error>> {
     let internet = [libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
     let allowed: Vec<libc::c_int> = match (policy.namespaces, policy.network) {
-        (true, _) => internet.into_iter().chain([libc::AF_UNIX]).collect(),
-        (false, true) => internet.into(),
+        (true, false) => internet.into_iter().chain([libc::AF_UNIX]).collect(),
+        (_, true) => internet.into(),
         (false, false) => return Ok(Vec::new()),
     };
-    let other_than = |family: &libc::c_int| {
-        let family = u64::from(family.unsigned_abs());
-        argument(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, family)
-    };
+    let other_than = |family: &libc::c_int| is_not(0, u64::from(family.unsigned_abs()));
     let others = allowed.iter().map(other_than).collect::<Result<_, _>>()?;
     Ok(vec![rule(others)?])
+}
+
+fn is_not(index: u8, value: u64) -> Result<SeccompCondition, seccompiler::BackendError> {
+    argument(index, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, value)
 }
 
 fn argument(
