@@ -63,7 +63,7 @@ impl Checker {
         }
         let job = Job {
             command_line: self.command_line.clone(),
-            folder: slot.checkout.folder().path().to_owned(),
+            folder: slot.folder_for_command(&self.sandbox),
             temporary: slot.temporary.clone(),
             time: LONGEST_TIME,
             hold: Box::new(slot.busy.clone().read_owned().await),

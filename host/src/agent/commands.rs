@@ -61,7 +61,7 @@ impl Agent {
         let hold = self.slot.busy.clone().read_owned().await;
         let job = Job {
             command_line: command_line.to_owned(),
-            folder: self.slot.checkout.folder().path().to_owned(),
+            folder: self.slot.folder_for_command(&commands.sandbox),
             temporary: commands.temporary.clone(),
             time,
             hold: Box::new(hold),
@@ -108,7 +108,7 @@ pub async fn prepare(sandbox: &Sandbox, slot: &Slot, command_line: &str) -> Resu
     sandbox.access.network = true;
     let job = Job {
         command_line: command_line.to_owned(),
-        folder: slot.checkout.folder().path().to_owned(),
+        folder: slot.folder_for_command(&sandbox),
         temporary: slot.temporary.clone(),
         time: LONGEST_TIME,
         hold: Box::new(slot.busy.clone().read_owned().await),

@@ -58,6 +58,11 @@ impl Slot {
         .await
     }
 
+    /// Where a command runs. Without walls, what it starts may outlive it.
+    pub fn folder_for_command(&self, sandbox: &Sandbox) -> PathBuf {
+        self.checkout.folder_for_command(sandbox.abilities.is_none()).to_owned()
+    }
+
     /// The same for somebody who runs commands: what the user's setup command
     /// makes is there, as far as `.gitignore` names it.
     pub async fn stand_prepared_on(
