@@ -14,9 +14,10 @@ mod git;
 mod ours;
 mod reset;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use git::Project;
 
@@ -44,7 +45,8 @@ const RESET: Duration = Duration::from_millis(15);
 struct Rates {
     many: f64,
     alone: f64,
-    commands: f64,
+    /// None where that would take too long.
+    commands: Option<f64>,
 }
 
 fn main() -> Result<ExitCode> {
@@ -54,13 +56,13 @@ fn main() -> Result<ExitCode> {
     for files in SIZES {
         println!("a generated repository of {files} files:");
         let project = Project::generate(files)?;
-        rates.push(measure(&runtime, &project)?);
+        rates.push(measure(&runtime, &project, files < SIZES[2])?);
         reached &= reset::compare(&project)?;
     }
     if let Some(named) = std::env::var_os("CODE_AGENT_BENCH_TREE").map(PathBuf::from) {
         println!("{}:", named.display());
         let project = Project::copy(&named)?;
-        measure(&runtime, &project)?;
+        measure(&runtime, &project, true)?;
         reached &= reset::compare(&project)?;
     }
     let [_, middle, large] = rates.as_slice() else { return Err("three sizes".into()) };
@@ -69,7 +71,7 @@ fn main() -> Result<ExitCode> {
     reached &= verdict(&format!("{WORKERS} workers"), &many, middle.many >= RATE);
     let alone = format!("{:.0}/s, at least {RATE_ALONE}", middle.alone);
     reached &= verdict("one worker", &alone, middle.alone >= RATE_ALONE);
-    let times = middle.many / middle.commands;
+    let times = middle.commands.map_or(0.0, |commands| middle.many / commands);
     let shown = format!("{times:.0} times their rate, at least {TIMES_COMMANDS}");
     reached &= verdict("commands", &shown, times >= TIMES_COMMANDS);
     let times = middle.many / large.many;
@@ -82,15 +84,38 @@ fn main() -> Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-/// Prints how fast workers and commands land.
-fn measure(runtime: &tokio::runtime::Runtime, project: &Project) -> Result<Rates> {
+/// Prints how fast workers land, and commands where they are asked for: their
+/// working trees alone take minutes in a large repository.
+fn measure(
+    runtime: &tokio::runtime::Runtime,
+    project: &Project,
+    with_commands: bool,
+) -> Result<Rates> {
     let alone = runtime.block_on(ours::measure(project, 1, 3 * ROUNDS))?;
     let many = runtime.block_on(ours::measure(project, WORKERS, ROUNDS))?;
-    let commands = commands::measure(project, WORKERS)?;
     println!("  landings/s: one worker {:.0}, {WORKERS} workers {:.0}", alone.rate, many.rate);
     println!("  with resets and claims in between: {WORKERS} workers {:.0}", many.whole_rate);
-    println!("  the commands, {WORKERS} at once: {commands:.1}");
+    println!("  a sync of a new file {:.2} ms", milliseconds(sync(project)?));
+    let commands = with_commands.then(|| commands::measure(project, WORKERS)).transpose()?;
+    if let Some(commands) = commands {
+        println!("  the commands, {WORKERS} at once: {commands:.1}");
+    }
     Ok(Rates { many: many.rate, alone: alone.rate, commands })
+}
+
+/// What it takes at least to keep a change, here and now.
+fn sync(project: &Project) -> Result<Duration> {
+    let path = project.beside("synced");
+    let mut times = Vec::new();
+    for _ in 0..ROUNDS {
+        let mut file = std::fs::File::create(&path)?;
+        file.write_all(&[b'x'; 4096])?;
+        let begun = Instant::now();
+        file.sync_all()?;
+        times.push(begun.elapsed());
+        std::fs::remove_file(&path)?;
+    }
+    Ok(median(times))
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {

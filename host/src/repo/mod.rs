@@ -25,6 +25,7 @@ mod removal;
 mod reset;
 mod revision;
 mod scan;
+mod sync;
 #[cfg(test)]
 mod testing;
 mod touched;

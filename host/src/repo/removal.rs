@@ -161,7 +161,7 @@ mod tests {
         symlink(&kept, top.join("c/link")).unwrap();
         fs::create_dir_all(top.join("a/closed/inner/most")).unwrap();
         for closed in ["a/closed/inner/most", "a/closed/inner", "a/closed", "c", ""] {
-            fs::set_permissions(top.join(closed), fs::Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(top.join(closed), fs::Permissions::from_mode(0o000)).unwrap();
         }
         assert!(fs::read_dir(&top).is_err(), "the rights count");
         remove(&opened(folder.path()), Path::new("top")).unwrap();
@@ -175,7 +175,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("top/a/b")).unwrap();
         let (above, top) = (opened(folder.path()), opened(&folder.path().join("top")));
-        fs::set_permissions(folder.path().join("top"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(folder.path().join("top"), fs::Permissions::from_mode(0o000)).unwrap();
         empty(&above, Path::new("top")).unwrap();
         top.write("a", "written through the old handle\n").unwrap();
         assert!(folder.path().join("top/a").is_file());
