@@ -47,11 +47,15 @@ pub async fn measure(project: &Project, workers: usize, rounds: usize) -> Result
     let team = Arc::new(Team::start(project, workers, workers * rounds).await?);
     let checkouts = Checkouts::new(team.repository.clone(), &team.run, &project.beside("cache"))?;
     let checkouts = Arc::new(checkouts);
-    let mut all = Vec::new();
+    let (mut all, mut filling) = (Vec::new(), JoinSet::new());
     for number in 0..workers {
         let slot = Slot::open(&checkouts, &format!("worker-{number}")).await?;
-        slot.stand_on(&team.repository.tip(&team.run)?).await?;
+        let (filled, tip) = (slot.clone(), team.repository.tip(&team.run)?);
+        filling.spawn(async move { filled.stand_on(&tip).await });
         all.push(Arc::new(Worker { slot, number }));
+    }
+    while let Some(filled) = filling.join_next().await {
+        filled??;
     }
     let (mut landing, whole) = (Duration::ZERO, Instant::now());
     for round in 0..rounds {
@@ -146,6 +150,8 @@ impl Team {
         let landing = ClaimLanding {
             lander: self.lander.clone(),
             claim,
+            cycle: CYCLE,
+            model: "none".into(),
             clock: Clock::system(),
             transcript: Arc::new(Journal::default().call(about)),
             check: None,
