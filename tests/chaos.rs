@@ -23,12 +23,18 @@ const MOST_EVENTS_LATER: u64 = 8;
 /// And up to so much later again, since much happens between two events.
 const LONGEST_PAUSE: Duration = Duration::from_millis(4);
 
-fn number(variable: &str) -> Option<u64> {
+pub fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap())
 }
 
+/// What repeats a failure, or a new one.
+pub fn seed() -> u64 {
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as u64;
+    number("CHAOS_SEED").unwrap_or(clock)
+}
+
 /// SplitMix64, by Sebastiano Vigna: <https://prng.di.unimi.it/splitmix64.c>.
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
     fn below(&mut self, end: u64) -> u64 {
@@ -41,17 +47,17 @@ impl Random {
 }
 
 /// When a program is killed.
-struct Kill {
+pub struct Kill {
     /// The run has come so many steps far, counted over all its hosts.
     steps: u64,
     /// So many events have come since.
     events: u64,
-    pause: Duration,
+    pub pause: Duration,
 }
 
 /// Kills that are spread over a run of so many steps. Enough steps are left
 /// after the last for all the events that it waits for.
-fn kills(count: u64, steps: u64, random: &mut Random) -> Vec<Kill> {
+pub fn kills(count: u64, steps: u64, random: &mut Random) -> Vec<Kill> {
     let last = steps - MOST_EVENTS_LATER - 1;
     let mut kills: Vec<Kill> = (0..count)
         .map(|_| Kill {
@@ -66,7 +72,7 @@ fn kills(count: u64, steps: u64, random: &mut Random) -> Vec<Kill> {
 
 /// How far the run has been seen to come.
 #[derive(Default)]
-struct Seen {
+pub struct Seen {
     sequence: i64,
     steps: u64,
 }
@@ -87,7 +93,7 @@ impl Seen {
 
     /// At least one step comes before each kill, so that there is a run to be
     /// resumed. False where the run ended first.
-    fn wait_for(&mut self, kill: &Kill, program: &mut Watched) -> bool {
+    pub fn wait_for(&mut self, kill: &Kill, program: &mut Watched) -> bool {
         while self.steps < kill.steps {
             if !self.next(program) {
                 return false;
@@ -125,8 +131,7 @@ fn run_another(project: &Project) {
 
 #[test]
 fn a_run_that_is_killed_again_and_again_does_everything_once() {
-    let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as u64;
-    let seed = number("CHAOS_SEED").unwrap_or(clock);
+    let seed = seed();
     let count = number("CHAOS_KILLS").unwrap_or(20);
     println!("CHAOS_SEED={seed} CHAOS_KILLS={count}");
 

@@ -124,6 +124,35 @@ fn a_setup_command_prepares_each_checkout_once_for_its_lock_files() {
 }
 
 #[test]
+fn a_tree_too_deep_to_be_listed_costs_its_attempt_and_not_the_slot() {
+    let project = Project::new(&[("a.txt", "a\n")]);
+    // Each path alone is short enough; all of them together fill more than a page.
+    let deep = "p=$(printf 'd/%.0s' $(seq 1900)); mkdir -p $p && cd -P $p && mkdir -p $p";
+    let buried = Rule::worker(&["Task: Write b\n", "Attempt: 1"])
+        .turn(command(deep))
+        .turn(finish_task("Buried."));
+    let again = Rule::worker(&["Task: Write b\n", "too deep to be listed; remove it"])
+        .turn(write_file("b.txt", "b\n"))
+        .turn(finish_task("Done."));
+    let server = ModelServer::start(Script::new([
+        plan(&["one", "two"]),
+        domain("one", &[("Write b", "b.txt")]),
+        domain("two", &[("Write c", "c.txt")]),
+        buried,
+        again,
+        writer("Write c", "c.txt", "c\n"),
+        content_judge(),
+    ]))
+    .unwrap();
+    let mut run_it = code_agent(&project);
+    run(run_it.args(["--goal", "Write", "--max-workers", "1"]).args(model(&server))).expect_code(0);
+    assert_eq!(server.violations(), Vec::<String>::new());
+    project.assert_sound();
+    assert_eq!((project.read("b.txt"), project.read("c.txt")), ("b\n".into(), "c\n".into()));
+    assert_eq!(project.query::<u32>("SELECT sum(attempt) FROM tasks"), 3);
+}
+
+#[test]
 fn a_setup_command_that_fails_stops_the_run_which_goes_on_when_mended() {
     let project = Project::new(&[("a.txt", "a\n")]);
     let server =

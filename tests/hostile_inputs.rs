@@ -74,7 +74,7 @@ impl Trapped {
     /// A model's call, its answer or its refusal as text.
     fn call(&self, tool: &str, arguments: &str) -> Result<String, String> {
         let root = CheckoutPath::top();
-        let area = WriteArea { folder: &self.checkout, root: &root, keeper: None };
+        let area = WriteArea { folder: &self.checkout, root: &root, keeper: None, witness: None };
         call_file_tool(area, true, tool, arguments)
             .expect("the tool is there")
             .map_err(|error| error.to_string())

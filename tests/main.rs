@@ -32,5 +32,7 @@ mod restore;
 mod sandbox;
 mod scripts;
 mod status;
+mod storm;
+mod story;
 mod watched;
 mod whole_run;

@@ -175,10 +175,18 @@ impl HostCrew {
         Account { ledger, store, cycle, subject: subject.map(str::to_owned) }
     }
 
-    fn landing(&self, claim: &Claim, transcript: &Arc<CallTranscript>) -> ClaimLanding {
-        ClaimLanding {
+    fn landing(
+        &self,
+        claim: &Claim,
+        cycle: u32,
+        transcript: &Arc<CallTranscript>,
+    ) -> Result<ClaimLanding, Setback> {
+        let worker = self.models.of(Role::Worker).map_err(Setback::Stop)?;
+        Ok(ClaimLanding {
             lander: self.lander.clone(),
             claim: claim.clone(),
+            cycle,
+            model: worker.model.name().to_owned(),
             clock: self.clock.clone(),
             transcript: transcript.clone(),
             check: self.checker.as_ref().map(|checker| Check {
@@ -186,7 +194,7 @@ impl HostCrew {
                 repository: self.repository.clone(),
                 store: self.store.clone(),
             }),
-        }
+        })
     }
 
     /// Ends an agent's call: what it cost is written down, and a failure
@@ -300,7 +308,7 @@ impl Crew for HostCrew {
         let transcript = Arc::new(transcript);
         let slot = self.prepared_slot_at(&claim.slot, &base, &mut brief).await;
         let slot = slot.map_err(Setback::Stop)?;
-        let landing = Some(self.landing(claim, &transcript));
+        let landing = Some(self.landing(claim, cycle, &transcript)?);
         let account = self.account(cycle, Some(&claim.task.id));
         let (name, role) = (&claim.slot, Role::Worker);
         let agent = self.agent(name, role, slot.clone(), transcript.clone(), landing, account)?;
@@ -308,7 +316,7 @@ impl Crew for HostCrew {
         let report = self.ended(&agent, cycle, Some(&claim.task.id), report).await?;
         if report.success {
             let message = commit_message(&claim.task.draft.title, &report);
-            let landing = self.landing(claim, &transcript);
+            let landing = self.landing(claim, cycle, &transcript)?;
             let landed = landing.land(&slot.checkout, &message, Some(&report)).await;
             landed.map_err(NotLanded::into_setback)?;
         }
@@ -363,9 +371,11 @@ pub fn bring_in(repository: &Repository, run: &str) -> Result<Option<String>> {
     })
 }
 
-/// The title, then what the worker says of its work.
+/// The title, which is one line whatever a planner has made of it, then what
+/// the worker says of its work.
 fn commit_message(title: &str, report: &Report) -> String {
-    let mut message = format!("{}\n\n{}", title.trim(), report.summary.trim());
+    let title: Vec<&str> = title.split_whitespace().collect();
+    let mut message = format!("{}\n\n{}", title.join(" "), report.summary.trim());
     for note in &report.notes {
         message.push_str("\n- ");
         message.push_str(note.trim());

@@ -38,7 +38,7 @@ Chores:
   demo           runs the program on a small project with a scripted model
   try-llama      runs it with a real, very weak model from PyPI; needs python3
   bench [NAME]   runs a benchmark, or all of them; `bench tools DIR` tries that
-                 tree, too
+                 tree, too, and `bench landing DIR` that repository
 
 Options of plugins, test, demo and try-llama:
   --toolchain auto|rustup|debian

@@ -80,7 +80,7 @@ fn called_natively(agent: &Agent) -> Result<Duration> {
     let begun = Instant::now();
     for _ in 0..CALLS {
         let folder = agent.slot.checkout.folder();
-        let area = WriteArea { folder, root: &agent.root, keeper: None };
+        let area = WriteArea { folder, root: &agent.root, keeper: None, witness: None };
         call_file_tool(area, false, TOOL.0, TOOL.1).ok_or("no such tool")??;
     }
     Ok(begun.elapsed())

@@ -85,7 +85,7 @@ impl Checker {
         }
         let job = Job {
             command_line: self.command_line.clone(),
-            folders: slot.folders(),
+            folders: slot.folders(&self.sandbox),
             time: LONGEST_TIME,
             hold: Box::new(slot.busy.clone().read_owned().await),
         };

@@ -51,7 +51,7 @@ impl Agent {
         let hold = self.slot.busy.clone().read_owned().await;
         let job = Job {
             command_line: command_line.to_owned(),
-            folders: self.slot.folders(),
+            folders: self.slot.folders(sandbox),
             time,
             hold: Box::new(hold),
         };
@@ -109,7 +109,7 @@ impl Setup {
         sandbox.access.network = true;
         let job = Job {
             command_line: self.command_line.clone(),
-            folders: slot.folders(),
+            folders: slot.folders(&sandbox),
             time: LONGEST_TIME,
             hold: Box::new(slot.busy.clone().read_owned().await),
         };

@@ -23,6 +23,10 @@ pub struct ClaimLanding {
     pub lander: Arc<Lander>,
     /// Whose changes these are.
     pub claim: Claim,
+    /// The cycle's number.
+    pub cycle: u32,
+    /// The worker's model, by its name.
+    pub model: String,
     /// Names the landing and dates the commit.
     pub clock: Clock,
     /// The call that it belongs to.
@@ -104,6 +108,8 @@ impl ClaimLanding {
         let mut landing = Landing {
             landing_id: self.clock.id(),
             task_id: self.claim.task.id.clone(),
+            cycle: self.cycle,
+            model: Some(self.model.clone()),
             base: checkout.base(),
             changes: changes.changes,
             message: message.to_owned(),
@@ -117,8 +123,10 @@ impl ClaimLanding {
         let turn = self.transcript.landing().await.map_err(Setback::Stop)?;
         if let Some(turn) = &turn {
             (landing.landing_id, landing.author_time) = (turn.landing.clone(), turn.author_time);
+            landing.model.clone_from(&turn.model);
         }
-        self.transcript.lands(&landing.landing_id, landing.author_time);
+        let model = landing.model.as_deref();
+        self.transcript.lands(&landing.landing_id, landing.author_time, model);
         let outcome = self.lander.land(landing).await;
         if let Some(turn) = turn {
             let commit = outcome.as_ref().ok().map(|landed| landed.commit.as_str());

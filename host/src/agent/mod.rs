@@ -143,7 +143,9 @@ impl Agent {
                 });
                 kept.map_err(|error| CallError::Unavailable(error.to_string()))
             };
-            work(WriteArea { folder: checkout.folder(), root: &root, keeper: Some(&keep) })
+            let note = |path: &CheckoutPath| checkout.note(path);
+            let folder = checkout.folder();
+            work(WriteArea { folder, root: &root, keeper: Some(&keep), witness: Some(&note) })
         })
         .await
     }

@@ -9,7 +9,7 @@ use tokio::sync::{Mutex, RwLock};
 
 use super::commands::{Prepared, Setup, lock_files};
 use crate::repo::{Checkout, Checkouts};
-use crate::sandbox::{Folders, Ran};
+use crate::sandbox::{Folders, Ran, Sandbox};
 use crate::{Error, Result};
 
 /// A checkout and who is busy in it.
@@ -114,10 +114,11 @@ impl Slot {
         Ok(failed)
     }
 
-    /// The folders that are a command's own here.
-    pub fn folders(&self) -> Folders {
+    /// The folders that are a command's own here. Without walls, what it starts may
+    /// outlive it.
+    pub fn folders(&self, sandbox: &Sandbox) -> Folders {
         Folders {
-            checkout: self.checkout.folder().path().to_owned(),
+            checkout: self.checkout.folder_for_command(sandbox.abilities.is_none()).to_owned(),
             temporary: self.temporary.clone(),
             home: self.home.clone(),
         }

@@ -13,7 +13,9 @@ use super::compare::{Difference, Held, differences};
 use super::contents::read_contents;
 use super::folder::Folder;
 use super::open::Repository;
+use super::path::CheckoutPath;
 use super::reset::put_back;
+use super::touched::Touched;
 use super::{commit_id, failed};
 use crate::{Error, Result};
 
@@ -35,17 +37,32 @@ pub struct Checkout {
     repository: Repository,
     folder: Folder,
     held: Mutex<Held>,
+    touched: Mutex<Touched>,
     run_folder: Arc<RunFolder>,
 }
 
 impl Checkout {
     pub(super) fn new(repository: Repository, folder: Folder, run_folder: Arc<RunFolder>) -> Self {
-        Self { repository, folder, held: Mutex::default(), run_folder }
+        let (held, touched) = Default::default();
+        Self { repository, folder, held, touched, run_folder }
     }
 
     /// The checkout's folder, for tools.
     pub fn folder(&self) -> &Folder {
         &self.folder
+    }
+
+    /// Says that a tool is about to write at this path, with its links followed.
+    /// What nobody has said of is not looked at before the next command.
+    pub fn note(&self, path: &CheckoutPath) {
+        self.touched().note(path);
+    }
+
+    /// Where a command runs. From now on anything may have changed; for good,
+    /// where what the command starts may go on after its end.
+    pub fn folder_for_command(&self, lasting: bool) -> &Path {
+        self.touched().note_command(lasting);
+        self.folder.path()
     }
 
     /// The commit that the checkout stands on; empty before the first reset and
@@ -64,12 +81,17 @@ impl Checkout {
         let mut held = self.held();
         let known = std::mem::take(&mut *held);
         let path = self.folder.path().display();
-        let done = put_back(&git, &self.folder, known, target).or_else(|error| {
+        let touched = std::mem::take(&mut *self.touched());
+        if touched == Touched::AnythingEver {
+            self.touched().note_command(true);
+        }
+        let done = put_back(&git, &self.folder, known, touched, target).or_else(|error| {
             tracing::warn!(%path, %error, "a checkout is broken and made anew");
             self.run_folder.empty(self.folder.path())?;
-            put_back(&git, &self.folder, Held::default(), target)
+            put_back(&git, &self.folder, Held::default(), Touched::Anything, target)
         });
         *held = done.map_err(failed(format!("put the checkout {path} to commit {commit}")))?;
+        self.touched().settle();
         Ok(())
     }
 
@@ -93,6 +115,7 @@ impl Checkout {
     pub fn start_anew(&self) -> Result<()> {
         let mut held = self.held();
         *held = Held::default();
+        self.touched().note_command(false);
         let path = self.folder.path();
         let emptied = self.run_folder.empty(path).and_then(|()| {
             match self.run_folder.remove(&beside(path, HOME)) {
@@ -127,9 +150,15 @@ impl Checkout {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn touched(&self) -> MutexGuard<'_, Touched> {
+        // Whole at any time, whoever panicked.
+        self.touched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn differences(&self, held: &Held) -> Result<Vec<Difference>> {
         let path = self.folder.path().display();
-        differences(&self.folder, held)
+        let touched = self.touched().clone();
+        differences(&self.folder, held, &touched)
             .map_err(failed(format!("find what changed in the checkout {path}")))
     }
 
@@ -181,215 +210,5 @@ fn too_large(what: &str) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-    use std::time::{Duration, SystemTime};
-
-    use super::super::changes::Mode;
-    use super::super::checkouts::Checkouts;
-    use super::super::compare::Stamp;
-    use super::super::testing::{Sandbox, make_deep, path, removed, run_git, written};
-    use super::*;
-
-    /// A checkout that stands on `main`, with its folder's path.
-    fn checkout(sandbox: &Sandbox) -> (Checkout, std::path::PathBuf) {
-        let checkouts = Checkouts::new(sandbox.open(), "r1", &sandbox.cache()).unwrap();
-        let checkout = checkouts.open("slot-1").unwrap();
-        checkout.reset(&sandbox.git(&["rev-parse", "HEAD"])).unwrap();
-        let folder = checkout.folder().path().to_owned();
-        (checkout, folder)
-    }
-
-    /// Every path below a folder, folders with a `/`.
-    fn names(folder: &Path) -> Vec<String> {
-        let mut names = Vec::new();
-        for entry in ignore::WalkBuilder::new(folder).standard_filters(false).build().skip(1) {
-            let entry = entry.unwrap();
-            let name = entry.path().strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
-            let is_folder = entry.file_type().unwrap().is_dir();
-            names.push(if is_folder { format!("{name}/") } else { name });
-        }
-        names.sort();
-        names
-    }
-
-    #[test]
-    fn a_reset_restores_what_is_tracked_keeps_what_is_ignored_and_removes_the_rest() {
-        let sandbox = Sandbox::with(&[(".gitignore", "target\n"), ("a", "one\n"), ("d/x", "x\n")]);
-        let (checkout, folder) = checkout(&sandbox);
-        let clean = names(&folder);
-        assert_eq!(clean, [".gitignore", "a", "d/", "d/x"]);
-        fs::write(folder.join("a"), "two\n").unwrap();
-        fs::remove_file(folder.join("d/x")).unwrap();
-        // Hides everything from the next worker, itself included.
-        fs::write(folder.join(".gitignore"), "*\n").unwrap();
-        fs::write(folder.join("d/.gitignore"), "*\n").unwrap();
-        fs::create_dir_all(folder.join("empty/deep")).unwrap();
-        fs::create_dir_all(folder.join("target")).unwrap();
-        fs::write(folder.join("target/cache"), "kept\n").unwrap();
-        fs::write(folder.join("odd\nname"), "n\n").unwrap();
-        run_git(&folder, &["init", "--quiet", "nested"]);
-        run_git(&folder, &["init", "--quiet"]);
-        checkout.reset(&checkout.base()).unwrap();
-        fs::remove_file(folder.join("target/cache")).expect("ignored files stay");
-        fs::remove_dir(folder.join("target")).unwrap();
-        assert_eq!(names(&folder), clean);
-        assert_eq!(fs::read_to_string(folder.join("a")).unwrap(), "one\n");
-        assert_eq!(checkout.changes().unwrap(), Changes::default());
-    }
-
-    #[test]
-    fn a_reset_writes_only_what_differs_between_commits() {
-        let sandbox =
-            Sandbox::with(&[("a", "one\n"), ("b", "one\n"), ("f", "file\n"), ("d/x", "x\n")]);
-        let (checkout, folder) = checkout(&sandbox);
-        let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
-        let a = fs::File::options().write(true).open(folder.join("a")).unwrap();
-        a.set_modified(long_ago).unwrap();
-        sandbox.git(&["rm", "--quiet", "f", "d/x"]);
-        for (name, text) in [("b", "two\n"), ("f/inside", "i\n"), ("d", "now a file\n")] {
-            sandbox.write(name, text);
-        }
-        symlink("/nowhere", sandbox.top().join("link")).unwrap();
-        fs::set_permissions(sandbox.top().join("b"), fs::Permissions::from_mode(0o755)).unwrap();
-        sandbox.git(&["add", "--all"]);
-        sandbox.git(&["commit", "--quiet", "--message", "next"]);
-        checkout.reset(&sandbox.git(&["rev-parse", "HEAD"])).unwrap();
-        let modified = |name: &str| fs::metadata(folder.join(name)).unwrap().modified().unwrap();
-        assert_eq!(modified("a"), long_ago, "what is as it should be is not written again");
-        assert_eq!(fs::read_to_string(folder.join("b")).unwrap(), "two\n");
-        assert_eq!(names(&folder), ["a", "b", "d", "f/", "f/inside", "link"]);
-        assert_eq!(fs::read_link(folder.join("link")).unwrap(), Path::new("/nowhere"));
-        assert_eq!(fs::metadata(folder.join("b")).unwrap().mode() & 0o100, 0o100);
-        assert_eq!(checkout.changes().unwrap(), Changes::default());
-    }
-
-    #[test]
-    fn all_kinds_of_changes_are_found() {
-        let sandbox = Sandbox::with(&[("a", "1\n"), ("b", "1\n"), ("c", "1\n"), ("d/x", "x\n")]);
-        let (checkout, folder) = checkout(&sandbox);
-        fs::remove_file(folder.join("b")).unwrap();
-        fs::set_permissions(folder.join("c"), fs::Permissions::from_mode(0o755)).unwrap();
-        fs::write(folder.join("new"), "n\n").unwrap();
-        fs::rename(folder.join("d"), folder.join("e")).unwrap();
-        symlink("e", folder.join("d")).unwrap();
-        let kind = |mode, text: &str| ChangeKind::Written { mode, bytes: text.into() };
-        let expected = vec![
-            removed("b"),
-            Change { path: path("c"), kind: kind(Mode::Executable, "1\n") },
-            Change { path: path("d"), kind: kind(Mode::Link, "e") },
-            removed("d/x"),
-            written("e/x", "x\n"),
-            written("new", "n\n"),
-        ];
-        assert_eq!(checkout.changes().unwrap().changes, expected);
-        checkout.reset(&checkout.base()).unwrap();
-        assert_eq!(names(&folder), ["a", "b", "c", "d/", "d/x"]);
-    }
-
-    #[test]
-    fn an_edit_of_the_same_size_and_time_is_found() {
-        let sandbox = Sandbox::with(&[("a", "one\n")]);
-        let (checkout, folder) = checkout(&sandbox);
-        let modified = fs::metadata(folder.join("a")).unwrap().modified().unwrap();
-        fs::write(folder.join("a"), "two\n").unwrap();
-        let file = fs::File::options().write(true).open(folder.join("a")).unwrap();
-        file.set_modified(modified).unwrap();
-        // The worst case: not even the time of the last change of the inode tells.
-        let metadata = checkout.folder().directory().symlink_metadata("a").unwrap();
-        let mut held = checkout.held();
-        held.files.get_mut(&path("a")).unwrap().stamp = Some(Stamp::of(&metadata));
-        drop(held);
-        assert_eq!(checkout.changes().unwrap().changes, [written("a", "two\n")]);
-    }
-
-    #[test]
-    fn what_lies_outside_the_root_path_is_left_out_and_named() {
-        let sandbox = Sandbox::with(&[("src/a", "one\n"), ("b", "one\n")]);
-        let repository = Repository::open(&sandbox.top().join("src"), "main", true).unwrap();
-        let checkouts = Checkouts::new(repository, "r1", &sandbox.cache()).unwrap();
-        let checkout = checkouts.open("slot-1").unwrap();
-        checkout.reset(&sandbox.git(&["rev-parse", "HEAD"])).unwrap();
-        for name in ["src/a", "b", "srcs"] {
-            fs::write(checkout.folder().path().join(name), "two\n").unwrap();
-        }
-        let changes = checkout.changes().unwrap();
-        assert_eq!(changes.changes, [written("src/a", "two\n")]);
-        assert_eq!(changes.outside, [path("b"), path("srcs")]);
-    }
-
-    #[test]
-    fn submodules_stay_as_they_are() {
-        let sandbox = Sandbox::with(&[("a", "one\n")]);
-        let head = sandbox.git(&["rev-parse", "HEAD"]);
-        let entry = format!("160000,{head},sub");
-        sandbox.git(&["update-index", "--add", "--cacheinfo", &entry]);
-        sandbox.git(&["commit", "--quiet", "--message", "sub"]);
-        let (checkout, folder) = checkout(&sandbox);
-        assert_eq!(names(&folder), ["a", "sub/"]);
-        fs::write(folder.join("sub/x"), "x\n").unwrap();
-        assert_eq!(checkout.changes().unwrap(), Changes::default());
-        fs::remove_dir_all(folder.join("sub")).unwrap();
-        assert_eq!(checkout.changes().unwrap(), Changes::default());
-        checkout.reset(&checkout.base()).unwrap();
-        assert_eq!(names(&folder), ["a", "sub/"]);
-    }
-
-    #[test]
-    fn an_ignore_file_that_never_ends_is_refused_and_reset() {
-        let sandbox = Sandbox::with(&[("d/a", "one\n")]);
-        let (checkout, folder) = checkout(&sandbox);
-        symlink("/dev/zero", folder.join("d/.gitignore")).unwrap();
-        let error = checkout.changes().unwrap_err().to_string();
-        assert!(error.contains("d/.gitignore"), "{error}");
-        checkout.reset(&checkout.base()).unwrap();
-        assert_eq!(names(&folder), ["d/", "d/a"]);
-    }
-
-    #[test]
-    fn a_checkout_that_cannot_be_listed_fails_with_a_sentence_and_is_made_anew() {
-        let sandbox = Sandbox::with(&[(".gitignore", "target\n"), ("a", "one\n")]);
-        let (checkout, folder) = checkout(&sandbox);
-        fs::create_dir(folder.join("target")).unwrap();
-        make_deep(checkout.folder().directory(), 20_000);
-        let error = checkout.changes().unwrap_err().to_string();
-        assert!(error.contains("is too deep to be listed; remove it"), "{error}");
-        assert!(error.len() < 1_000, "{error}");
-        checkout.reset(&checkout.base()).unwrap();
-        assert_eq!(names(&folder), [".gitignore", "a"]);
-        assert_eq!(checkout.changes().unwrap(), Changes::default());
-        fs::create_dir(folder.join("target")).unwrap();
-        make_deep(&checkout.folder().directory().open_dir("target").unwrap(), 20_000);
-        assert_eq!(checkout.changes().unwrap(), Changes::default(), "what is ignored may be deep");
-        checkout.reset(&checkout.base()).unwrap();
-        checkout.close();
-        assert!(!folder.exists());
-    }
-
-    #[test]
-    fn pipes_are_left_out_and_large_files_refused() {
-        let sandbox = Sandbox::with(&[("a", "one\n")]);
-        let (checkout, folder) = checkout(&sandbox);
-        let made = std::process::Command::new("mkfifo").arg(folder.join("pipe")).status().unwrap();
-        assert!(made.success());
-        assert_eq!(checkout.changes().unwrap(), Changes::default());
-        let file = fs::File::create(folder.join("large")).unwrap();
-        file.set_len(LARGEST_FILE + 1).unwrap();
-        let error = checkout.changes().unwrap_err().to_string();
-        assert!(error.contains("`large` is larger than 50 MiB"), "{error}");
-        checkout.reset(&checkout.base()).unwrap();
-        assert_eq!(names(&folder), ["a"]);
-    }
-
-    #[test]
-    fn folders_go_with_their_owners() {
-        let sandbox = Sandbox::with(&[("a", "one\n")]);
-        let (checkout, folder) = checkout(&sandbox);
-        checkout.close();
-        assert!(!folder.exists() && !folder.parent().unwrap().exists());
-        let inside = sandbox.top().join("cache");
-        assert!(matches!(Checkouts::new(sandbox.open(), "r1", &inside), Err(Error::Usage(_))));
-        assert!(!inside.exists());
-    }
-}
+#[path = "checkout_tests.rs"]
+mod tests;

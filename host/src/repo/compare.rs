@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
+use std::ops::Bound;
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cap_std::fs::{Dir, Metadata, MetadataExt};
@@ -11,8 +13,9 @@ use git2::{ObjectType, Oid};
 use super::changes::Mode;
 use super::contents::{at, read_contents};
 use super::folder::Folder;
-use super::listing::list;
-use super::path::CheckoutPath;
+use super::path::{CheckoutPath, is_dot_git};
+use super::scan::{Obeyed, scan};
+use super::touched::Touched;
 
 /// A file whose times are younger than this, when they are noted, may change
 /// once more without its times changing; the coarsest clocks of file systems in
@@ -72,6 +75,23 @@ impl Held {
         self.trusted_before = now.saturating_sub(RACY).as_secs().cast_signed();
     }
 
+    /// Whether a file of the base lies below the folder of that path.
+    pub(super) fn is_used(&self, folder: &str) -> bool {
+        self.below(folder).next().is_some()
+    }
+
+    /// The base's files at a path and below it.
+    pub(super) fn at_and_below(&self, at: &CheckoutPath) -> impl Iterator<Item = &CheckoutPath> {
+        let itself = self.files.get_key_value(at).map(|(path, _)| path);
+        itself.into_iter().chain(self.below(at.as_str()))
+    }
+
+    fn below(&self, folder: &str) -> impl Iterator<Item = &CheckoutPath> {
+        let start = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        let from = self.files.range::<str, _>((Bound::Included(start.as_str()), Bound::Unbounded));
+        from.map(|(path, _)| path).take_while(move |path| path.as_str().starts_with(&start))
+    }
+
     fn is_in_submodule(&self, path: &CheckoutPath) -> bool {
         self.submodules.iter().any(|submodule| path.is_within(submodule))
     }
@@ -87,40 +107,64 @@ pub(super) struct Difference {
     pub(super) mode: Option<Mode>,
 }
 
-/// All that differs from the base, sorted by path.
-pub(super) fn differences(folder: &Folder, held: &Held) -> io::Result<Vec<Difference>> {
-    let mut found = changed_files(folder, held)?;
-    found.extend(new_files(folder, held)?);
+/// All that differs from the base, sorted by path. Looks only where something
+/// may have changed.
+pub(super) fn differences(
+    folder: &Folder,
+    held: &Held,
+    touched: &Touched,
+) -> io::Result<Vec<Difference>> {
+    let scanned = scan(folder, held, touched, Obeyed::All)?;
+    if let Some(refused) = scanned.refused.first() {
+        return Err(io::Error::other(format!(
+            "{} is no plain file or too large to be obeyed; mend or delete it",
+            refused.display()
+        )));
+    }
+    let mut found = scanned.changed;
+    for untracked in scanned.untracked.iter().filter(|untracked| !untracked.is_folder) {
+        found.extend(new_file(folder, held, &untracked.path)?);
+    }
     found.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(found)
 }
 
-/// The base's files that are gone or hold something else.
-pub(super) fn changed_files(folder: &Folder, held: &Held) -> io::Result<Vec<Difference>> {
-    let directory = folder.directory();
-    let mut real_folders = HashMap::new();
-    let mut found = Vec::new();
-    for (path, tracked) in &held.files {
-        let mode = match lstat(directory, path, &mut real_folders)? {
-            Some(metadata) => match mode_of(&metadata) {
-                Some(mode) if is_same(directory, path, tracked, mode, &metadata, held)? => continue,
-                mode => mode,
-            },
-            None => None,
-        };
-        found.push(Difference { path: path.clone(), tracked: true, mode });
+/// A file or link that the base does not have, if it can land.
+fn new_file(folder: &Folder, held: &Held, path: &Path) -> io::Result<Option<Difference>> {
+    if path.file_name().and_then(|name| name.to_str()).is_some_and(is_dot_git) {
+        return Ok(None);
     }
-    Ok(found)
+    let Some(path) = path.to_str().and_then(|path| CheckoutPath::parse_file(path).ok()) else {
+        tracing::warn!(path = %path.display(), "a name that can't land is left out");
+        return Ok(None);
+    };
+    let metadata = match folder.directory().symlink_metadata(path.as_path()) {
+        Ok(metadata) => metadata,
+        Err(error) if is_absent(&error) => return Ok(None),
+        Err(error) => return Err(at(&path)(error)),
+    };
+    Ok(match mode_of(&metadata) {
+        Some(_) if held.is_in_submodule(&path) => {
+            tracing::warn!(%path, "what lies in a submodule is left out");
+            None
+        }
+        Some(mode) => Some(Difference { path, tracked: false, mode: Some(mode) }),
+        None => {
+            tracing::warn!(%path, "neither file, link nor folder: left out");
+            None
+        }
+    })
 }
 
-fn is_same(
+/// Whether what lies at the path of one of the base's files is that file.
+pub(super) fn is_same(
     directory: &Dir,
     path: &CheckoutPath,
-    tracked: &Tracked,
     mode: Mode,
     metadata: &Metadata,
     held: &Held,
 ) -> io::Result<bool> {
+    let Some(tracked) = held.files.get(path) else { return Ok(false) };
     let Some(stamp) = tracked.stamp else { return Ok(false) };
     let now = Stamp::of(metadata);
     if mode != tracked.mode || now.size != stamp.size {
@@ -174,7 +218,7 @@ pub(super) fn is_absent(error: &io::Error) -> bool {
 }
 
 /// None for folders and what git can't hold.
-fn mode_of(metadata: &Metadata) -> Option<Mode> {
+pub(super) fn mode_of(metadata: &Metadata) -> Option<Mode> {
     if metadata.is_symlink() {
         Some(Mode::Link)
     } else if !metadata.is_file() {
@@ -184,41 +228,4 @@ fn mode_of(metadata: &Metadata) -> Option<Mode> {
     } else {
         Some(Mode::File)
     }
-}
-
-/// Files and links that the base does not have and `.gitignore` does not name.
-fn new_files(folder: &Folder, held: &Held) -> io::Result<Vec<Difference>> {
-    let listing = list(folder, false)?;
-    if let Some(refused) = listing.refused.first() {
-        return Err(io::Error::other(format!(
-            "{} is no plain file or too large to be obeyed; mend or delete it",
-            refused.display()
-        )));
-    }
-    let mut found = Vec::new();
-    for entry in &listing.entries {
-        if entry.file_type().is_none_or(|kind| kind.is_dir()) {
-            continue;
-        }
-        let Some(path) = folder.path_of(entry) else {
-            tracing::warn!(path = %entry.path().display(), "a name that can't land is left out");
-            continue;
-        };
-        if held.files.contains_key(&path) {
-            continue;
-        }
-        let metadata = match folder.directory().symlink_metadata(path.as_path()) {
-            Ok(metadata) => metadata,
-            Err(error) if is_absent(&error) => continue,
-            Err(error) => return Err(at(&path)(error)),
-        };
-        match mode_of(&metadata) {
-            Some(_) if held.is_in_submodule(&path) => {
-                tracing::warn!(%path, "what lies in a submodule is left out");
-            }
-            Some(mode) => found.push(Difference { path, tracked: false, mode: Some(mode) }),
-            None => tracing::warn!(%path, "neither file, link nor folder: left out"),
-        }
-    }
-    Ok(found)
 }

@@ -31,6 +31,10 @@ pub struct Landing {
     pub landing_id: String,
     /// The task; becomes a trailer.
     pub task_id: String,
+    /// The cycle's number; becomes a trailer.
+    pub cycle: u32,
+    /// The worker's model, where that is known; becomes a trailer.
+    pub model: Option<String>,
     /// The commit that the checkout stood on.
     pub base: String,
     /// What differs from it.
@@ -319,7 +323,7 @@ fn make_commit(
 ) -> Result<Oid, git2::Error> {
     let time = Time::new(landing.author_time, 0);
     let signature = Signature::new("code-agent", "code-agent@localhost", &time)?;
-    let message = commit_message(&landing.message, run, &landing.task_id, &landing.landing_id);
+    let message = commit_message(run, landing);
     git.commit(None, &signature, &signature, &message, tree, &[&git.find_commit(parent)?])
 }
 

@@ -276,3 +276,6 @@ fn a_branch_that_is_checked_out_nowhere_follows_until_somebody_moves_it() {
     };
     assert_eq!(command, "git switch work && git merge refs/code-agent/runs/r1");
 }
+
+#[path = "conflict_tests.rs"]
+mod conflicts;

@@ -9,7 +9,7 @@ use std::path::Path;
 use git2::Oid;
 
 use super::failed;
-use super::references::sync;
+use super::sync::sync_all;
 use super::tree::new_objects;
 use crate::{Error, Result, crash};
 
@@ -87,14 +87,12 @@ fn move_pack(from: &Path, to: &Path, name: &str) -> Result<()> {
     let doing = || format!("write a pack through to the disk in {}", to.display());
     let step = || -> std::io::Result<()> {
         fs::create_dir_all(to)?;
-        for ending in ["pack", "idx"] {
-            sync(&file(from, ending))?;
-        }
+        sync_all(&[&file(from, "pack"), &file(from, "idx")])?;
         // Git finds a pack by its index, so that comes last.
         for ending in ["pack", "idx"] {
             fs::rename(file(from, ending), file(to, ending))?;
         }
-        sync(to)
+        sync_all(&[to])
     };
     step().map_err(|error| {
         Error::failed(format!("could not {}: {error}; is the disk full?", doing()))

@@ -1,13 +1,14 @@
 //! A path inside a checkout, parsed once. Owns what such a path may look like;
 //! opening it is `Folder`'s business, and whether it may be written the tools'.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::path::Path;
 
 use crate::types::CallError;
 
 /// Longer paths are refused: Linux takes no more (`PATH_MAX`).
-const LONGEST_PATH: usize = 4096;
+pub(super) const LONGEST_PATH: usize = 4096;
 /// Longer names are refused: the usual file systems take no more (`NAME_MAX`).
 const LONGEST_NAME: usize = 255;
 
@@ -125,6 +126,13 @@ fn is_device(stem: &str) -> bool {
     ["con", "prn", "aux", "nul"].iter().any(|device| stem.eq_ignore_ascii_case(device))
         || numbered("com")
         || numbered("lpt")
+}
+
+/// The order is that of the text, so maps can be asked with it.
+impl Borrow<str> for CheckoutPath {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
 }
 
 impl fmt::Display for CheckoutPath {

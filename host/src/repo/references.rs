@@ -1,9 +1,6 @@
 //! The run's reference and the branch as references: making, reading, moving
 //! and syncing them. The user's working tree is `working_tree`'s business.
 
-#![expect(clippy::disallowed_methods, reason = "git's own folder is no checkout")]
-
-use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -11,12 +8,15 @@ use git2::{ErrorCode, Oid};
 
 use super::open::Repository;
 use super::path::CheckoutPath;
+use super::sync::sync_all;
 use super::tree::{Found, found_at};
 use super::{commit_id, failed, worktrees};
 use crate::{Error, Result};
 
 /// Where the runs' references lie; hidden from `git branch`, kept by `git gc`.
 const RUNS: &str = "refs/code-agent/runs/";
+/// How often references are packed while one is written to the disk, at most.
+const SYNC_TRIES: u32 = 5;
 
 impl Repository {
     /// Makes the run's reference at the branch's commit and returns that
@@ -162,32 +162,25 @@ pub(super) fn move_reference(
 }
 
 /// Writes a reference through to the disk, with the folders that name it:
-/// libgit2 does not. Where somebody packed the references meanwhile, the file
-/// that holds them all is what counts.
+/// libgit2 does not. Where somebody packs the references meanwhile, which also
+/// removes folders that became empty, what is there then counts: the file that
+/// holds them all, or the folders made anew.
 pub(super) fn sync_reference(common_directory: &Path, name: &str) -> Result<()> {
-    let loose = common_directory.join(name);
-    let synced = match sync(&loose) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            sync(&common_directory.join("packed-refs"))
-        }
-        other => other,
-    };
-    synced.map_err(failed(format!("write `{name}` through to the disk")))?;
-    let folders =
-        loose.ancestors().skip(1).take_while(|folder| folder.starts_with(common_directory));
-    for folder in folders {
-        match sync(folder) {
-            // Packing references also removes folders that became empty.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            other => other.map_err(failed(format!("write {} to the disk", folder.display())))?,
+    let (loose, packed) = (common_directory.join(name), common_directory.join("packed-refs"));
+    let mut tries = 0;
+    loop {
+        let file = if loose.exists() { &loose } else { &packed };
+        let folders = loose.ancestors().skip(1);
+        let folders = folders.take_while(|folder| folder.starts_with(common_directory));
+        let mut paths: Vec<&Path> = folders.filter(|folder| folder.exists()).collect();
+        paths.push(file);
+        match sync_all(&paths) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && tries < SYNC_TRIES => {
+                tries += 1;
+            }
+            synced => return synced.map_err(failed(format!("write `{name}` to the disk"))),
         }
     }
-    Ok(())
-}
-
-/// Writes a file's bytes, or a folder's names, through to the disk.
-pub(super) fn sync(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
 }
 
 #[cfg(test)]

@@ -3,41 +3,48 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::path::Path;
 
 use git2::Oid;
 
 use super::changes::Mode;
-use super::compare::{Held, Stamp, Tracked, changed_files, lstat};
+use super::compare::{Held, Stamp, Tracked, is_absent, is_same, lstat, mode_of};
 use super::contents::{at, clear, make_folder, write_new};
 use super::folder::Folder;
-use super::listing::list;
-use super::path::{CheckoutPath, is_dot_git};
+use super::path::CheckoutPath;
+use super::scan::{Obeyed, Untracked, scan};
+use super::touched::{Touched, is_ignore_file};
 use super::tree::difference;
 
-/// Makes the folder that of the target commit. The order matters: first the commit's own files, so that its `.gitignore`
-/// files are back before they decide what is untracked.
+/// Makes the folder that of the target commit, by a look at what may have
+/// changed since it was put to `held` and at what differs between the two.
 pub(super) fn put_back(
     git: &git2::Repository,
     folder: &Folder,
     mut held: Held,
+    touched: Touched,
     target: Oid,
 ) -> io::Result<Held> {
-    for found in changed_files(folder, &held)? {
-        if let Some(tracked) = held.files.get_mut(&found.path) {
-            tracked.stamp = None;
-        }
+    let touched = if held.base.is_none() { Touched::Anything } else { touched };
+    let moved = retarget(git, &mut held, target).map_err(io::Error::other)?;
+    let touched = touched.and(&moved);
+    remove_moved(folder, &held, &moved)?;
+    if !matches!(touched, Touched::Paths(_)) {
+        write_ignore_files(git, folder, &mut held)?;
     }
-    let gone = retarget(git, &mut held, target).map_err(io::Error::other)?;
-    remove_tracked(folder, &gone)?;
-    write_missing(git, folder, &mut held)?;
-    while remove_untracked(folder, &held)? {}
+    let found = scan(folder, &held, &touched, Obeyed::OfBase)?;
+    for untracked in found.untracked.iter().filter(|untracked| !untracked.is_folder) {
+        clear(folder.directory(), &untracked.path)?;
+    }
+    let missing: Vec<CheckoutPath> = found.changed.into_iter().map(|found| found.path).collect();
+    write_all(git, folder, &mut held, &missing)?;
+    remove_empty(folder, &held, &found.untracked)?;
     held.trust_stamps();
     held.base = Some(target);
     Ok(held)
 }
 
-/// Makes the index that of the target; returns what it does not have any more.
+/// Makes the index that of the target; returns the paths in which that differs
+/// from the base.
 fn retarget(
     git: &git2::Repository,
     held: &mut Held,
@@ -45,7 +52,7 @@ fn retarget(
 ) -> Result<Vec<CheckoutPath>, git2::Error> {
     let tree_of = |id| git.find_commit(id)?.tree();
     let old = held.base.map(tree_of).transpose()?;
-    let mut gone = Vec::new();
+    let mut moved = Vec::new();
     for delta in difference(git, old.as_ref(), &tree_of(target)?)? {
         let path = std::str::from_utf8(&delta.path).ok();
         let Some(path) = path.and_then(|path| CheckoutPath::parse_file(path).ok()) else {
@@ -54,26 +61,25 @@ fn retarget(
             continue;
         };
         held.submodules.retain(|submodule| *submodule != path);
+        held.files.remove(&path);
         match delta.new.map(|(id, mode)| (id, Mode::from_git(mode))) {
             Some((id, Some(mode))) => {
-                held.files.insert(path, Tracked { id, mode, stamp: None });
-                continue;
+                held.files.insert(path.clone(), Tracked { id, mode, stamp: None });
             }
             Some((_, None)) => held.submodules.push(path.clone()),
             None => {}
         }
-        if held.files.remove(&path).is_some() {
-            gone.push(path);
-        }
+        moved.push(path);
     }
-    Ok(gone)
+    Ok(moved)
 }
 
-/// Removes files that the base had. What they became meanwhile (a folder, or
-/// something behind a link) is untracked, and goes with all that is.
-fn remove_tracked(folder: &Folder, gone: &[CheckoutPath]) -> io::Result<()> {
+/// Removes files that the base had and the target has not, also where a
+/// `.gitignore` names them. What they became meanwhile (a folder, or something
+/// behind a link) is untracked, and goes with all that is.
+fn remove_moved(folder: &Folder, held: &Held, moved: &[CheckoutPath]) -> io::Result<()> {
     let mut real_folders = HashMap::new();
-    for path in gone {
+    for path in moved.iter().filter(|path| !held.files.contains_key(*path)) {
         let found = lstat(folder.directory(), path, &mut real_folders)?;
         if found.is_some_and(|metadata| !metadata.is_dir()) {
             clear(folder.directory(), path.as_path())?;
@@ -82,10 +88,36 @@ fn remove_tracked(folder: &Folder, gone: &[CheckoutPath]) -> io::Result<()> {
     Ok(())
 }
 
-fn write_missing(git: &git2::Repository, folder: &Folder, held: &mut Held) -> io::Result<()> {
+/// The commit's own `.gitignore` files come first, for they say what of the
+/// rest is untracked.
+fn write_ignore_files(git: &git2::Repository, folder: &Folder, held: &mut Held) -> io::Result<()> {
+    let mut real_folders = HashMap::new();
+    let mut missing = Vec::new();
+    for path in held.files.keys().filter(|path| is_ignore_file(path)) {
+        let metadata = lstat(folder.directory(), path, &mut real_folders)?;
+        let found = metadata.as_ref().and_then(|metadata| Some((mode_of(metadata)?, metadata)));
+        let is_there = match found {
+            Some((mode, metadata)) => is_same(folder.directory(), path, mode, metadata, held)?,
+            None => false,
+        };
+        if !is_there {
+            missing.push(path.clone());
+        }
+    }
+    write_all(git, folder, held, &missing)
+}
+
+/// Writes these files of the commit, whatever lies in their places.
+fn write_all(
+    git: &git2::Repository,
+    folder: &Folder,
+    held: &mut Held,
+    paths: &[CheckoutPath],
+) -> io::Result<()> {
     let directory = folder.directory();
     let mut made = HashSet::new();
-    for (path, tracked) in held.files.iter_mut().filter(|(_, tracked)| tracked.stamp.is_none()) {
+    for path in paths {
+        let Some(tracked) = held.files.get_mut(path) else { continue };
         if let Some(parent) = path.parent()
             && !made.contains(&parent)
         {
@@ -101,53 +133,17 @@ fn write_missing(git: &git2::Repository, folder: &Folder, held: &mut Held) -> io
     held.submodules.iter().try_for_each(|submodule| make_folder(directory, submodule))
 }
 
-/// Removes what is neither tracked nor ignored, every `.git`, and folders that
-/// are left empty. Only the commit's own `.gitignore` files may say what stays:
-/// another would hide what the next worker makes. Returns whether one of those
-/// went, since what it named is to be looked at again.
-fn remove_untracked(folder: &Folder, held: &Held) -> io::Result<bool> {
-    let directory = folder.directory();
-    let listing = list(folder, true)?;
-    let mut ignore_files = listing.refused;
-    let (mut doomed, mut folders): (Vec<&Path>, Vec<&Path>) = (Vec::new(), vec![Path::new("")]);
-    for entry in &listing.entries {
-        let Ok(relative) = entry.path().strip_prefix(folder.path()) else { continue };
-        if doomed.last().is_some_and(|last| relative.starts_with(last)) {
+/// Removes those folders that hold nothing, the deepest first.
+fn remove_empty(folder: &Folder, held: &Held, untracked: &[Untracked]) -> io::Result<()> {
+    for found in untracked.iter().rev().filter(|found| found.is_folder) {
+        let is_submodule = |submodule: &CheckoutPath| submodule.as_path() == found.path;
+        if held.submodules.iter().any(is_submodule) {
             continue;
         }
-        let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
-        let named_git = entry.file_name().to_str().is_some_and(is_dot_git);
-        match folder.path_of(entry) {
-            Some(path) if !named_git && held.files.contains_key(&path) => {}
-            Some(_) if !named_git && is_folder => folders.push(relative),
-            _ => doomed.push(relative),
-        }
-    }
-    doomed.iter().try_for_each(|path| clear(directory, path))?;
-    let tracked: HashSet<&Path> = held.files.keys().map(CheckoutPath::as_path).collect();
-    for ignore_file in folders.iter().map(|path| path.join(".gitignore")) {
-        if !tracked.contains(ignore_file.as_path())
-            && directory.symlink_metadata(&ignore_file).is_ok()
-        {
-            ignore_files.push(ignore_file);
-        }
-    }
-    ignore_files.iter().try_for_each(|path| clear(directory, path))?;
-    remove_empty(folder, held, &folders)?;
-    let went = doomed.iter().any(|path| path.ends_with(".gitignore"));
-    Ok(went || !ignore_files.is_empty())
-}
-
-/// Removes those folders that hold nothing, the deepest first.
-fn remove_empty(folder: &Folder, held: &Held, folders: &[&Path]) -> io::Result<()> {
-    let mut used: HashSet<&Path> =
-        held.files.keys().filter_map(|path| path.as_path().parent()).collect();
-    used.extend(held.submodules.iter().map(CheckoutPath::as_path));
-    used.insert(Path::new(""));
-    for path in folders.iter().rev().filter(|path| !used.contains(*path)) {
-        match folder.directory().remove_dir(path) {
+        match folder.directory().remove_dir(&found.path) {
+            Err(error) if is_absent(&error) => {}
             Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => {
-                return Err(at(path.display())(error));
+                return Err(at(found.path.display())(error));
             }
             _ => {}
         }

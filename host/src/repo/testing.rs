@@ -132,6 +132,8 @@ pub(super) fn landing(id: &str, base: &str, changes: Vec<Change>) -> Landing {
     Landing {
         landing_id: id.to_owned(),
         task_id: format!("task-{id}"),
+        cycle: 1,
+        model: Some("scripted".to_owned()),
         base: base.to_owned(),
         changes,
         message: format!("Change {id}"),

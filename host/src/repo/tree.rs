@@ -1,7 +1,9 @@
 //! Git's trees: looking into one, comparing two, and building one from changes.
 //! Knows nothing of folders on disk.
 
-use git2::{DiffOptions, Index, IndexEntry, IndexTime, ObjectType, Oid, Tree};
+use std::collections::BTreeMap;
+
+use git2::{Index, IndexEntry, IndexTime, ObjectType, Oid, Tree};
 
 use super::changes::{Change, ChangeKind, Mode};
 use super::path::CheckoutPath;
@@ -57,24 +59,60 @@ pub(super) struct Delta {
     pub(super) new: Option<(Oid, i32)>,
 }
 
-/// The files, links and submodules in which two trees differ. Without `old`,
-/// all of the new tree's.
+/// The files, links and submodules in which two trees differ, sorted by path.
+/// Without `old`, all of the new tree's. Folders that are the same are not
+/// looked into, so that it costs what differs; libgit2's own reads both whole.
 pub(super) fn difference(
     git: &git2::Repository,
     old: Option<&Tree<'_>>,
     new: &Tree<'_>,
 ) -> Result<Vec<Delta>, git2::Error> {
-    let mut options = DiffOptions::new();
-    options.include_typechange(true).ignore_submodules(false);
-    let diff = git.diff_tree_to_tree(old, Some(new), Some(&mut options))?;
-    let delta = |delta: git2::DiffDelta<'_>| {
-        let file = delta.new_file();
-        let path = file.path_bytes().or_else(|| delta.old_file().path_bytes())?.to_vec();
-        let gone = delta.status() == git2::Delta::Deleted;
-        let new = (!gone).then(|| (file.id(), u32::from(file.mode()).cast_signed()));
-        Some(Delta { path, new })
+    let mut deltas = Vec::new();
+    let mut folders = vec![(Vec::new(), old.map(Tree::id), Some(new.id()))];
+    while let Some((folder, old, new)) = folders.pop() {
+        let (old, new) = (entries(git, old)?, entries(git, new)?);
+        for name in old.keys().chain(new.keys().filter(|name| !old.contains_key(*name))) {
+            let (before, after) = (old.get(name).copied(), new.get(name).copied());
+            if before == after {
+                continue;
+            }
+            let path = [folder.as_slice(), name].concat();
+            let leaf = |entry: Option<Entry>| entry.filter(|entry| !entry.is_folder);
+            if leaf(before) != leaf(after) {
+                let new = leaf(after).map(|entry| (entry.id, entry.mode));
+                deltas.push(Delta { path: path.clone(), new });
+            }
+            let below = |entry: Option<Entry>| entry.filter(|entry| entry.is_folder);
+            if below(before) != below(after) {
+                let id = |entry: Option<Entry>| below(entry).map(|entry| entry.id);
+                folders.push(([path.as_slice(), b"/"].concat(), id(before), id(after)));
+            }
+        }
+    }
+    deltas.sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(deltas)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Entry {
+    id: Oid,
+    mode: i32,
+    is_folder: bool,
+}
+
+/// A folder's entries by name; without a folder there are none.
+fn entries(
+    git: &git2::Repository,
+    folder: Option<Oid>,
+) -> Result<BTreeMap<Vec<u8>, Entry>, git2::Error> {
+    let Some(folder) = folder else { return Ok(BTreeMap::new()) };
+    let tree = git.find_tree(folder)?;
+    let entry = |entry: git2::TreeEntry<'_>| {
+        let is_folder = entry.kind() == Some(ObjectType::Tree);
+        let described = Entry { id: entry.id(), mode: entry.filemode(), is_folder };
+        (entry.name_bytes().to_vec(), described)
     };
-    Ok(diff.deltas().filter_map(delta).collect())
+    Ok(tree.iter().map(entry).collect())
 }
 
 /// The tree that `base` becomes with the changes, and with files and folders

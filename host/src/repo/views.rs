@@ -197,6 +197,8 @@ mod tests {
         let checkouts = Checkouts::new(sandbox.open(), "r1", &sandbox.cache()).unwrap();
         let checkout = checkouts.open("slot-1").unwrap();
         checkout.reset(&sandbox.git(&["rev-parse", "HEAD"])).unwrap();
+        // The tests write as commands do.
+        checkout.folder_for_command(true);
         checkout
     }
 

@@ -175,7 +175,8 @@ mod tests {
 
     fn edited(content: &str, old: &str, new: &str) -> Result<String, String> {
         let (guard, folder) = checkout(&[("f", content)]);
-        let area = WriteArea { folder: &folder, root: &CheckoutPath::top(), keeper: None };
+        let area =
+            WriteArea { folder: &folder, root: &CheckoutPath::top(), keeper: None, witness: None };
         edit(area, &path("f"), old, new).map_err(|error| error.to_string())?;
         Ok(fs::read_to_string(guard.path().join("f")).unwrap())
     }
@@ -227,7 +228,8 @@ mod tests {
         let (guard, folder) = checkout(&[("f", ""), ("in/x", "")]);
         fs::write(guard.path().join("f"), b"caf\xe9 a").unwrap();
         let attempt = |root: &str| {
-            let area = WriteArea { folder: &folder, root: &path(root), keeper: None };
+            let area =
+                WriteArea { folder: &folder, root: &path(root), keeper: None, witness: None };
             edit(area, &path("f"), "a", "b").unwrap_err()
         };
         let error = attempt("");

@@ -290,7 +290,7 @@ mod tests {
     #[test]
     fn writes_keep_the_mode_and_follow_links_that_stay_inside() {
         let (guard, folder) = checkout(&[("run.sh", "long old text")]);
-        let area = WriteArea { folder: &folder, root: &path(""), keeper: None };
+        let area = WriteArea { folder: &folder, root: &path(""), keeper: None, witness: None };
         fs::set_permissions(guard.path().join("run.sh"), fs::Permissions::from_mode(0o750))
             .unwrap();
         symlink("run.sh", guard.path().join("link")).unwrap();
@@ -312,7 +312,7 @@ mod tests {
     #[test]
     fn writes_stay_below_the_root_path() {
         let (guard, folder) = checkout(&[("in/x", "x"), ("out/y", "y"), ("inside", "")]);
-        let area = WriteArea { folder: &folder, root: &path("in"), keeper: None };
+        let area = WriteArea { folder: &folder, root: &path("in"), keeper: None, witness: None };
         symlink("../out", guard.path().join("in/folder")).unwrap();
         symlink("../out/y", guard.path().join("in/file")).unwrap();
         for name in ["out/y", "inside", "new", "in/folder/y", "in/folder/a/b", "in/file"] {
@@ -333,7 +333,7 @@ mod tests {
     #[test]
     fn hostile_targets_are_not_written() {
         let (guard, folder) = checkout(&[(".git/config", "key"), ("d/x", "")]);
-        let area = WriteArea { folder: &folder, root: &path(""), keeper: None };
+        let area = WriteArea { folder: &folder, root: &path(""), keeper: None, witness: None };
         let outside = tempfile::tempdir().unwrap();
         fs::write(outside.path().join("victim"), "old").unwrap();
         fs::hard_link(outside.path().join("victim"), guard.path().join("hard")).unwrap();
@@ -368,7 +368,7 @@ mod tests {
     #[test]
     fn files_are_removed_and_renamed() {
         let (guard, folder) = checkout(&[("a", "a"), ("b", "b"), ("d/x", "x")]);
-        let area = WriteArea { folder: &folder, root: &path(""), keeper: None };
+        let area = WriteArea { folder: &folder, root: &path(""), keeper: None, witness: None };
         rename(area, &path("a"), &path("new/a")).unwrap();
         assert_eq!(fs::read_to_string(guard.path().join("new/a")).unwrap(), "a");
         rename(area, &path("d"), &path("e")).unwrap();

@@ -22,7 +22,12 @@ pub struct WriteArea<'a> {
     pub root: &'a CheckoutPath,
     /// What keeps a file that is replaced; none: nobody does.
     pub keeper: Option<Keeper<'a>>,
+    /// Who hears of each path before something is written there.
+    pub witness: Option<Witness<'a>>,
 }
+
+/// Hears of a path, with its links followed, at which a tool is about to write.
+pub type Witness<'a> = &'a dyn Fn(&CheckoutPath);
 
 /// Keeps what stood at a path, and says under which name.
 pub type Keeper<'a> = &'a dyn Fn(&CheckoutPath, &[u8]) -> Result<String, CallError>;
@@ -67,6 +72,10 @@ impl WriteArea<'_> {
             )));
         }
         if place.is_within(self.root) {
+            // Whoever asks for a place to write at comes by here.
+            if let Some(witness) = self.witness {
+                witness(place);
+            }
             return Ok(());
         }
         let through = if path == place { String::new() } else { format!(" (it leads to {place})") };

@@ -35,5 +35,5 @@ pub fn make_pipe(at: &Path) {
 /// All of a checkout, with nobody who keeps what is replaced.
 pub fn area(folder: &Folder) -> WriteArea<'_> {
     static TOP: std::sync::LazyLock<CheckoutPath> = std::sync::LazyLock::new(CheckoutPath::top);
-    WriteArea { folder, root: &TOP, keeper: None }
+    WriteArea { folder, root: &TOP, keeper: None, witness: None }
 }

@@ -125,6 +125,9 @@ pub enum Entry {
         landing: String,
         /// What dates the commit: seconds since 1970-01-01 UTC.
         author_time: i64,
+        /// The worker's model, which the commit names.
+        #[serde(default)]
+        model: Option<String>,
     },
     /// A landing came to an end, in the order in which they did.
     Landed {

@@ -46,6 +46,8 @@ pub struct LandingTurn {
     pub landing: String,
     /// What dates the commit: seconds since 1970-01-01 UTC.
     pub author_time: i64,
+    /// The worker's model, which the commit names.
+    pub model: Option<String>,
 }
 
 impl Replay {
@@ -141,6 +143,7 @@ impl Replay {
             index,
             landing: landing.landing.clone(),
             author_time: landing.author_time,
+            model: landing.model.clone(),
         })
     }
 

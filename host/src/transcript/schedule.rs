@@ -58,6 +58,7 @@ pub(super) struct RecordedLanding {
     call: u64,
     pub(super) landing: String,
     pub(super) author_time: i64,
+    pub(super) model: Option<String>,
     pub(super) commit: Option<String>,
     late: bool,
 }
@@ -93,7 +94,7 @@ pub(super) fn schedule(lines: impl Iterator<Item = Result<Line>>) -> Result<Sche
     let mut calls: Vec<(u64, Reading)> = Vec::new();
     let mut places: HashMap<u64, usize> = HashMap::new();
     let mut ids = HashMap::new();
-    let mut begun: HashMap<String, (u64, i64)> = HashMap::new();
+    let mut begun: HashMap<String, (u64, i64, Option<String>)> = HashMap::new();
     let mut landings: Vec<RecordedLanding> = Vec::new();
     for line in lines {
         match line?.entry {
@@ -110,12 +111,14 @@ pub(super) fn schedule(lines: impl Iterator<Item = Result<Line>>) -> Result<Sche
                     reading.ended = true;
                 }
             }
-            Entry::Landing { call, landing, author_time } => {
-                begun.insert(landing, (call, author_time));
+            Entry::Landing { call, landing, author_time, model } => {
+                begun.insert(landing, (call, author_time, model));
             }
             Entry::Landed { landing, commit, late } => {
-                if let Some((call, author_time)) = begun.remove(&landing) {
-                    landings.push(RecordedLanding { call, landing, author_time, commit, late });
+                if let Some((call, author_time, model)) = begun.remove(&landing) {
+                    let landed =
+                        RecordedLanding { call, landing, author_time, model, commit, late };
+                    landings.push(landed);
                 }
             }
             other => converse(other, |place: Place| {
@@ -260,7 +263,7 @@ mod tests {
     }
 
     fn lands(call: u64, landing: &str) -> Entry {
-        Entry::Landing { call, landing: landing.into(), author_time: 1 }
+        Entry::Landing { call, landing: landing.into(), author_time: 1, model: None }
     }
 
     fn landed(landing: &str, commit: Option<&str>, late: bool) -> Entry {

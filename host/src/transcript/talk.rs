@@ -72,9 +72,10 @@ impl CallTranscript {
     }
 
     /// The call's changes are about to land.
-    pub fn lands(&self, landing: &str, author_time: i64) {
+    pub fn lands(&self, landing: &str, author_time: i64, model: Option<&str>) {
         let (call, landing) = (self.number, landing.to_owned());
-        self.journal.write(Entry::Landing { call, landing, author_time });
+        let model = model.map(str::to_owned);
+        self.journal.write(Entry::Landing { call, landing, author_time, model });
     }
 
     /// What keeps the transcript or the replay from going on.

@@ -1,0 +1,213 @@
+//! Checkouts on real repositories.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use super::super::changes::Mode;
+use super::super::checkouts::Checkouts;
+use super::super::compare::Stamp;
+use super::super::testing::{Sandbox, make_deep, path, removed, run_git, written};
+use super::*;
+
+/// A checkout that stands on `main`, with its folder's path.
+fn checkout(sandbox: &Sandbox) -> (Checkout, std::path::PathBuf) {
+    let checkouts = Checkouts::new(sandbox.open(), "r1", &sandbox.cache()).unwrap();
+    let checkout = checkouts.open("slot-1").unwrap();
+    checkout.reset(&sandbox.git(&["rev-parse", "HEAD"])).unwrap();
+    // The tests write as commands do, at any time.
+    let folder = checkout.folder_for_command(true).to_owned();
+    (checkout, folder)
+}
+
+/// Every path below a folder, folders with a `/`.
+fn names(folder: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    for entry in ignore::WalkBuilder::new(folder).standard_filters(false).build().skip(1) {
+        let entry = entry.unwrap();
+        let name = entry.path().strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
+        let is_folder = entry.file_type().unwrap().is_dir();
+        names.push(if is_folder { format!("{name}/") } else { name });
+    }
+    names.sort();
+    names
+}
+
+#[test]
+fn a_reset_restores_what_is_tracked_keeps_what_is_ignored_and_removes_the_rest() {
+    let sandbox = Sandbox::with(&[(".gitignore", "target\n"), ("a", "one\n"), ("d/x", "x\n")]);
+    let (checkout, folder) = checkout(&sandbox);
+    let clean = names(&folder);
+    assert_eq!(clean, [".gitignore", "a", "d/", "d/x"]);
+    fs::write(folder.join("a"), "two\n").unwrap();
+    fs::remove_file(folder.join("d/x")).unwrap();
+    // Hides everything from the next worker, itself included.
+    fs::write(folder.join(".gitignore"), "*\n").unwrap();
+    fs::write(folder.join("d/.gitignore"), "*\n").unwrap();
+    fs::create_dir_all(folder.join("empty/deep")).unwrap();
+    fs::create_dir_all(folder.join("target")).unwrap();
+    fs::write(folder.join("target/cache"), "kept\n").unwrap();
+    fs::write(folder.join("odd\nname"), "n\n").unwrap();
+    run_git(&folder, &["init", "--quiet", "nested"]);
+    run_git(&folder, &["init", "--quiet"]);
+    checkout.reset(&checkout.base()).unwrap();
+    fs::remove_file(folder.join("target/cache")).expect("ignored files stay");
+    fs::remove_dir(folder.join("target")).unwrap();
+    assert_eq!(names(&folder), clean);
+    assert_eq!(fs::read_to_string(folder.join("a")).unwrap(), "one\n");
+    assert_eq!(checkout.changes().unwrap(), Changes::default());
+}
+
+#[test]
+fn a_reset_writes_only_what_differs_between_commits() {
+    let sandbox = Sandbox::with(&[("a", "one\n"), ("b", "one\n"), ("f", "file\n"), ("d/x", "x\n")]);
+    let (checkout, folder) = checkout(&sandbox);
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    let a = fs::File::options().write(true).open(folder.join("a")).unwrap();
+    a.set_modified(long_ago).unwrap();
+    sandbox.git(&["rm", "--quiet", "f", "d/x"]);
+    for (name, text) in [("b", "two\n"), ("f/inside", "i\n"), ("d", "now a file\n")] {
+        sandbox.write(name, text);
+    }
+    symlink("/nowhere", sandbox.top().join("link")).unwrap();
+    fs::set_permissions(sandbox.top().join("b"), fs::Permissions::from_mode(0o755)).unwrap();
+    sandbox.git(&["add", "--all"]);
+    sandbox.git(&["commit", "--quiet", "--message", "next"]);
+    checkout.reset(&sandbox.git(&["rev-parse", "HEAD"])).unwrap();
+    let modified = |name: &str| fs::metadata(folder.join(name)).unwrap().modified().unwrap();
+    assert_eq!(modified("a"), long_ago, "what is as it should be is not written again");
+    assert_eq!(fs::read_to_string(folder.join("b")).unwrap(), "two\n");
+    assert_eq!(names(&folder), ["a", "b", "d", "f/", "f/inside", "link"]);
+    assert_eq!(fs::read_link(folder.join("link")).unwrap(), Path::new("/nowhere"));
+    assert_eq!(fs::metadata(folder.join("b")).unwrap().mode() & 0o100, 0o100);
+    assert_eq!(checkout.changes().unwrap(), Changes::default());
+}
+
+#[test]
+fn all_kinds_of_changes_are_found() {
+    let sandbox = Sandbox::with(&[("a", "1\n"), ("b", "1\n"), ("c", "1\n"), ("d/x", "x\n")]);
+    let (checkout, folder) = checkout(&sandbox);
+    fs::remove_file(folder.join("b")).unwrap();
+    fs::set_permissions(folder.join("c"), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(folder.join("new"), "n\n").unwrap();
+    fs::rename(folder.join("d"), folder.join("e")).unwrap();
+    symlink("e", folder.join("d")).unwrap();
+    let kind = |mode, text: &str| ChangeKind::Written { mode, bytes: text.into() };
+    let expected = vec![
+        removed("b"),
+        Change { path: path("c"), kind: kind(Mode::Executable, "1\n") },
+        Change { path: path("d"), kind: kind(Mode::Link, "e") },
+        removed("d/x"),
+        written("e/x", "x\n"),
+        written("new", "n\n"),
+    ];
+    assert_eq!(checkout.changes().unwrap().changes, expected);
+    checkout.reset(&checkout.base()).unwrap();
+    assert_eq!(names(&folder), ["a", "b", "c", "d/", "d/x"]);
+}
+
+#[test]
+fn an_edit_of_the_same_size_and_time_is_found() {
+    let sandbox = Sandbox::with(&[("a", "one\n")]);
+    let (checkout, folder) = checkout(&sandbox);
+    let modified = fs::metadata(folder.join("a")).unwrap().modified().unwrap();
+    fs::write(folder.join("a"), "two\n").unwrap();
+    let file = fs::File::options().write(true).open(folder.join("a")).unwrap();
+    file.set_modified(modified).unwrap();
+    // The worst case: not even the time of the last change of the inode tells.
+    let metadata = checkout.folder().directory().symlink_metadata("a").unwrap();
+    let mut held = checkout.held();
+    held.files.get_mut(&path("a")).unwrap().stamp = Some(Stamp::of(&metadata));
+    drop(held);
+    assert_eq!(checkout.changes().unwrap().changes, [written("a", "two\n")]);
+}
+
+#[test]
+fn what_lies_outside_the_root_path_is_left_out_and_named() {
+    let sandbox = Sandbox::with(&[("src/a", "one\n"), ("b", "one\n")]);
+    let repository = Repository::open(&sandbox.top().join("src"), "main", true).unwrap();
+    let checkouts = Checkouts::new(repository, "r1", &sandbox.cache()).unwrap();
+    let checkout = checkouts.open("slot-1").unwrap();
+    checkout.reset(&sandbox.git(&["rev-parse", "HEAD"])).unwrap();
+    for name in ["src/a", "b", "srcs"] {
+        fs::write(checkout.folder_for_command(false).join(name), "two\n").unwrap();
+    }
+    let changes = checkout.changes().unwrap();
+    assert_eq!(changes.changes, [written("src/a", "two\n")]);
+    assert_eq!(changes.outside, [path("b"), path("srcs")]);
+}
+
+#[test]
+fn submodules_stay_as_they_are() {
+    let sandbox = Sandbox::with(&[("a", "one\n")]);
+    let head = sandbox.git(&["rev-parse", "HEAD"]);
+    let entry = format!("160000,{head},sub");
+    sandbox.git(&["update-index", "--add", "--cacheinfo", &entry]);
+    sandbox.git(&["commit", "--quiet", "--message", "sub"]);
+    let (checkout, folder) = checkout(&sandbox);
+    assert_eq!(names(&folder), ["a", "sub/"]);
+    fs::write(folder.join("sub/x"), "x\n").unwrap();
+    assert_eq!(checkout.changes().unwrap(), Changes::default());
+    fs::remove_dir_all(folder.join("sub")).unwrap();
+    assert_eq!(checkout.changes().unwrap(), Changes::default());
+    checkout.reset(&checkout.base()).unwrap();
+    assert_eq!(names(&folder), ["a", "sub/"]);
+}
+
+#[test]
+fn an_ignore_file_that_never_ends_is_refused_and_reset() {
+    let sandbox = Sandbox::with(&[("d/a", "one\n")]);
+    let (checkout, folder) = checkout(&sandbox);
+    symlink("/dev/zero", folder.join("d/.gitignore")).unwrap();
+    let error = checkout.changes().unwrap_err().to_string();
+    assert!(error.contains("d/.gitignore"), "{error}");
+    checkout.reset(&checkout.base()).unwrap();
+    assert_eq!(names(&folder), ["d/", "d/a"]);
+}
+
+#[test]
+fn a_checkout_that_cannot_be_listed_fails_with_a_sentence_and_is_made_anew() {
+    let sandbox = Sandbox::with(&[(".gitignore", "target\n"), ("a", "one\n")]);
+    let (checkout, folder) = checkout(&sandbox);
+    fs::create_dir(folder.join("target")).unwrap();
+    make_deep(checkout.folder().directory(), 20_000);
+    let error = checkout.changes().unwrap_err().to_string();
+    assert!(error.contains("is too deep to be listed; remove it"), "{error}");
+    assert!(error.len() < 1_000, "{error}");
+    checkout.reset(&checkout.base()).unwrap();
+    assert_eq!(names(&folder), [".gitignore", "a"]);
+    assert_eq!(checkout.changes().unwrap(), Changes::default());
+    fs::create_dir(folder.join("target")).unwrap();
+    make_deep(&checkout.folder().directory().open_dir("target").unwrap(), 20_000);
+    assert_eq!(checkout.changes().unwrap(), Changes::default(), "what is ignored may be deep");
+    checkout.reset(&checkout.base()).unwrap();
+    checkout.close();
+    assert!(!folder.exists());
+}
+
+#[test]
+fn pipes_are_left_out_and_large_files_refused() {
+    let sandbox = Sandbox::with(&[("a", "one\n")]);
+    let (checkout, folder) = checkout(&sandbox);
+    let made = std::process::Command::new("mkfifo").arg(folder.join("pipe")).status().unwrap();
+    assert!(made.success());
+    assert_eq!(checkout.changes().unwrap(), Changes::default());
+    let file = fs::File::create(folder.join("large")).unwrap();
+    file.set_len(LARGEST_FILE + 1).unwrap();
+    let error = checkout.changes().unwrap_err().to_string();
+    assert!(error.contains("`large` is larger than 50 MiB"), "{error}");
+    checkout.reset(&checkout.base()).unwrap();
+    assert_eq!(names(&folder), ["a"]);
+}
+
+#[test]
+fn folders_go_with_their_owners() {
+    let sandbox = Sandbox::with(&[("a", "one\n")]);
+    let (checkout, folder) = checkout(&sandbox);
+    checkout.close();
+    assert!(!folder.exists() && !folder.parent().unwrap().exists());
+    let inside = sandbox.top().join("cache");
+    assert!(matches!(Checkouts::new(sandbox.open(), "r1", &inside), Err(Error::Usage(_))));
+    assert!(!inside.exists());
+}
