@@ -127,10 +127,11 @@ fn a_setup_command_prepares_each_checkout_once_for_its_lock_files() {
 fn a_tree_too_deep_to_be_listed_costs_its_attempt_and_not_the_slot() {
     let project = Project::new(&[("a.txt", "a\n")]);
     // Each path alone is short enough; all of them together fill more than a page.
-    let deep = "p=$(printf 'd/%.0s' $(seq 1900)); mkdir -p $p && cd -P $p && mkdir -p $p";
+    let deep = "n=$(printf 'd%.0s' $(seq 200)); p=$(printf \"$n/%.0s\" $(seq 18)); \
+                mkdir -p $p && cd $p && mkdir -p $p";
     let buried = Rule::worker(&["Task: Write b\n", "Attempt: 1"])
         .turn(command(deep))
-        .turn(finish_task("Buried."));
+        .turn(finish_task("Buried.").expects(&["exit code 0"]));
     let again = Rule::worker(&["Task: Write b\n", "too deep to be listed; remove it"])
         .turn(write_file("b.txt", "b\n"))
         .turn(finish_task("Done."));
