@@ -121,6 +121,7 @@ impl Run {
         let (plugins, models) = load(&options, None).await?;
         repository.recover(id)?;
         repository.check()?;
+        repository.adopt(id)?;
         let checkouts = Checkouts::new(repository.clone(), id, &options.cache_folder()?)?;
         let store = Database::open(&database_path(&options))?.run(id, clock.clone());
         settle(&store, &repository).await?;
@@ -187,6 +188,7 @@ impl Run {
             journal,
             clock,
             goal: options.goal.clone(),
+            push: pushes(&options),
             slots: Mutex::new(HashMap::new()),
         });
         let (early, told) = watch::channel(false);
@@ -214,6 +216,14 @@ impl Run {
         for message in &self.warnings {
             self.store.record("host", Event::Warning { message: message.clone() }).await?;
         }
+        let behind = self.repository.behind_remote()?;
+        if behind > 0 && pushes(&self.options) {
+            let message = format!(
+                "the branch lacks {behind} commits that origin had when it was last fetched: they \
+                 are merged in when the work is pushed. To start from them, run `git pull` first"
+            );
+            self.store.record("host", Event::Warning { message }).await?;
+        }
         let count = self.repository.untracked_files();
         if count == 0 {
             return Ok(());
@@ -235,6 +245,12 @@ fn replaying(mut options: Options) -> Result<(Options, Option<Arc<Replay>>)> {
     options.max_cycles = host.max_cycles;
     options.max_workers = host.max_workers;
     Ok((options, Some(replay)))
+}
+
+/// Whether what lands is pushed. What is played back was pushed before, if it
+/// was to be.
+fn pushes(options: &Options) -> bool {
+    options.push && options.auto_commit && options.replay.is_none()
 }
 
 fn refuse_replay(options: &Options) -> Result<()> {

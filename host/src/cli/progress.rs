@@ -64,6 +64,10 @@ pub(super) fn line(recorded: &Recorded) -> Option<String> {
                 clip(reasoning)
             )
         }
+        Event::Pushed { branch, commit, merged } => {
+            let merged = if *merged { ", merged with what others had pushed" } else { "" };
+            format!("pushed {branch} to origin at {}{merged}", short(commit))
+        }
         Event::Branch { message } => message.clone(),
         Event::Warning { message } => format!("WARNING: {message}"),
         Event::RunEnded { outcome, message } => {

@@ -211,6 +211,15 @@ pub enum Event {
         /// One sentence.
         message: String,
     },
+    /// What has landed so far was pushed to the remote `origin`.
+    Pushed {
+        /// The branch there.
+        branch: String,
+        /// The commit that it stands on.
+        commit: String,
+        /// Whether what others had pushed was merged in first.
+        merged: bool,
+    },
     /// Something that a person should know.
     Warning {
         /// One sentence.

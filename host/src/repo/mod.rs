@@ -19,6 +19,8 @@ mod open;
 mod pack;
 mod patch;
 pub mod path;
+mod publish;
+mod push;
 mod recovery;
 mod references;
 mod reset;
@@ -40,6 +42,7 @@ pub use checkouts::Checkouts;
 pub use landing::{LandError, Landed, Lander, Landing, LandingLog, LandingRecord, try_out};
 pub use open::Repository;
 pub use patch::{Patch, blob, patch, top_of};
+pub use publish::Published;
 pub use views::{CommitSummary, FileChange, StatusEntry};
 pub use working_tree::BranchOutcome;
 

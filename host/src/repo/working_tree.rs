@@ -190,7 +190,7 @@ fn update_files(git: &git2::Repository, to: Oid, stage: bool) -> Result<Update> 
     }
 }
 
-fn descends(git: &git2::Repository, commit: Oid, ancestor: Oid) -> Result<bool> {
+pub(super) fn descends(git: &git2::Repository, commit: Oid, ancestor: Oid) -> Result<bool> {
     if commit == ancestor {
         return Ok(true);
     }

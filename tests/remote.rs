@@ -1,0 +1,251 @@
+//! A remote for a test's repository: a bare one, reached by its path or over
+//! HTTP as git serves it, and another client that works on the same branch.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+
+use crate::project::Project;
+
+/// A bare repository, the `origin` of a project.
+pub struct Remote {
+    path: PathBuf,
+}
+
+impl Remote {
+    /// Beside the project, holding what its `main` holds, and reached by its path.
+    pub fn of(project: &Project) -> Self {
+        let path = project.beside("remote.git");
+        project.git(&["clone", "--quiet", "--bare", ".", path.to_str().unwrap()]);
+        let remote = Self { path };
+        remote.git(&["config", "http.receivepack", "true"]);
+        project.git(&["remote", "add", "origin", &remote.file_url()]);
+        project.git(&["fetch", "--quiet", "origin"]);
+        remote
+    }
+
+    pub fn file_url(&self) -> String {
+        format!("file://{}", self.path.display())
+    }
+
+    pub fn git(&self, arguments: &[&str]) -> String {
+        git(&self.path, arguments)
+    }
+
+    /// A hook of the remote's own.
+    pub fn hook(&self, name: &str, script: &str) {
+        let path = self.path.join("hooks").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+/// Somebody else with a clone of the remote.
+pub struct Other {
+    path: PathBuf,
+}
+
+impl Other {
+    pub fn of(remote: &Remote, project: &Project, name: &str) -> Self {
+        let path = project.beside(name);
+        git(&remote.path, &["clone", "--quiet", &remote.file_url(), path.to_str().unwrap()]);
+        Self { path }
+    }
+
+    /// Adds a file and a line at the end of `shared.txt`, and pushes them; as
+    /// often as it takes.
+    pub fn push(&self, name: &str) {
+        let file = format!("{name}.txt");
+        self.commit(&[(&file, name)], &format!("{name}\n"));
+        while !self.tries(&["push", "--quiet", "origin", "HEAD:main"]) {
+            assert!(self.tries(&["pull", "--quiet", "--rebase", "origin", "main"]), "{name}");
+        }
+    }
+
+    /// Writes these files, adds a line to `shared.txt` if there is one, and
+    /// commits.
+    pub fn commit(&self, files: &[(&str, &str)], line: &str) {
+        for (path, text) in files {
+            fs::write(self.path.join(path), text).unwrap();
+        }
+        let shared = self.path.join("shared.txt");
+        if let Ok(text) = fs::read_to_string(&shared) {
+            fs::write(&shared, text + line).unwrap();
+        }
+        git(&self.path, &["add", "--all"]);
+        git(&self.path, &["commit", "--quiet", "--message", line.trim()]);
+    }
+
+    pub fn tries(&self, arguments: &[&str]) -> bool {
+        command(&self.path, arguments).output().unwrap().status.success()
+    }
+
+    /// Pushes without a pause until it is told to stop; returns how often.
+    pub fn keep_pushing(self) -> Busy {
+        let stop = Arc::new(AtomicBool::new(false));
+        let told = stop.clone();
+        let thread = thread::spawn(move || {
+            let mut count = 0;
+            while !told.load(Ordering::Relaxed) {
+                count += 1;
+                self.push(&format!("busy-{count}"));
+            }
+            count
+        });
+        Busy { stop, thread }
+    }
+}
+
+/// A client that pushes all the time.
+pub struct Busy {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<usize>,
+}
+
+impl Busy {
+    pub fn stop(self) -> usize {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
+    }
+}
+
+fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new("git");
+    command.args(["-c", "user.name=Other", "-c", "user.email=other@example.com"]);
+    command.args(arguments).current_dir(folder).env("GIT_CONFIG_GLOBAL", "/dev/null");
+    command
+}
+
+pub fn git(folder: &Path, arguments: &[&str]) -> String {
+    let output = command(folder, arguments).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "git {arguments:?}: {error}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// Serves a remote over HTTP on loopback, by git's own program.
+pub struct HttpServer {
+    port: u16,
+    pushes: Arc<AtomicUsize>,
+}
+
+impl HttpServer {
+    /// `before_push` hears the number of each push, from 1, before the remote
+    /// does.
+    pub fn start(remote: &Remote, before_push: impl Fn(usize) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let root = remote.path.parent().unwrap().to_owned();
+        let (before_push, pushes) = (Arc::new(before_push), Arc::new(AtomicUsize::new(0)));
+        let counted = pushes.clone();
+        // Ends with the test's process.
+        thread::spawn(move || {
+            for connection in listener.incoming() {
+                let (root, before_push) = (root.clone(), before_push.clone());
+                let pushes = pushes.clone();
+                thread::spawn(move || {
+                    let request = Request::read(&connection.unwrap());
+                    if let Some((connection, request)) = request {
+                        if request.line.starts_with("POST") && request.line.contains("receive-pack")
+                        {
+                            before_push(pushes.fetch_add(1, Ordering::SeqCst) + 1);
+                        }
+                        answer(connection, &request, &root);
+                    }
+                });
+            }
+        });
+        Self { port, pushes: counted }
+    }
+
+    pub fn url(&self, remote: &Remote) -> String {
+        let name = remote.path.file_name().unwrap().to_str().unwrap();
+        // Git asks nobody for a password where it has one already.
+        format!("http://me:secret-in-url@127.0.0.1:{}/{name}", self.port)
+    }
+
+    pub fn pushes(&self) -> usize {
+        self.pushes.load(Ordering::SeqCst)
+    }
+}
+
+struct Request {
+    line: String,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Request {
+    /// None where the client has gone.
+    fn read(connection: &TcpStream) -> Option<(TcpStream, Self)> {
+        let mut reader = BufReader::new(connection.try_clone().unwrap());
+        let mut line = String::new();
+        reader.read_line(&mut line).ok().filter(|length| *length > 0)?;
+        let mut headers = Vec::new();
+        loop {
+            let mut header = String::new();
+            reader.read_line(&mut header).ok()?;
+            let Some((name, value)) = header.trim_end().split_once(": ") else { break };
+            headers.push((name.to_lowercase(), value.to_owned()));
+        }
+        let mut request = Self { line, headers, body: Vec::new() };
+        let length = request.header("content-length").and_then(|length| length.parse().ok());
+        if let Some(length) = length {
+            reader.take(length).read_to_end(&mut request.body).ok()?;
+        } else if request.header("transfer-encoding").is_some() {
+            request.read_chunks(&mut reader)?;
+        }
+        Some((connection.try_clone().unwrap(), request))
+    }
+
+    fn read_chunks(&mut self, reader: &mut impl BufRead) -> Option<()> {
+        loop {
+            let mut size = String::new();
+            reader.read_line(&mut size).ok()?;
+            let size = u64::from_str_radix(size.trim(), 16).ok()?;
+            reader.by_ref().take(size).read_to_end(&mut self.body).ok()?;
+            reader.read_line(&mut String::new()).ok()?;
+            if size == 0 {
+                return Some(());
+            }
+        }
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|header| header.0 == name).map(|header| header.1.as_str())
+    }
+}
+
+fn answer(mut connection: TcpStream, request: &Request, root: &Path) {
+    let mut words = request.line.split(' ');
+    let (method, target) = (words.next().unwrap(), words.next().unwrap());
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let mut backend = Command::new("git");
+    backend.arg("http-backend").env("GIT_PROJECT_ROOT", root).env("GIT_HTTP_EXPORT_ALL", "1");
+    backend.env("REQUEST_METHOD", method).env("PATH_INFO", path).env("QUERY_STRING", query);
+    backend.env("CONTENT_LENGTH", request.body.len().to_string());
+    for (name, variable) in [
+        ("content-type", "CONTENT_TYPE"),
+        ("content-encoding", "HTTP_CONTENT_ENCODING"),
+        ("git-protocol", "HTTP_GIT_PROTOCOL"),
+    ] {
+        backend.env(variable, request.header(name).unwrap_or_default());
+    }
+    let mut backend = backend.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut input, body) = (backend.stdin.take().unwrap(), request.body.clone());
+    let fed = thread::spawn(move || input.write_all(&body));
+    let output = backend.wait_with_output().unwrap().stdout;
+    fed.join().unwrap().ok();
+    let text = String::from_utf8_lossy(&output);
+    let status = text.lines().find_map(|line| line.strip_prefix("Status: ")).unwrap_or("200 OK");
+    let head = format!("HTTP/1.1 {status}\r\nConnection: close\r\n");
+    // Whoever has gone has seen enough.
+    connection.write_all(head.as_bytes()).and_then(|()| connection.write_all(&output)).ok();
+}
