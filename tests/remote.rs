@@ -7,8 +7,8 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 
 use crate::project::Project;
@@ -59,28 +59,35 @@ impl Other {
         Self { path }
     }
 
-    /// Adds a file and a line at the end of `shared.txt`, and pushes them; as
-    /// often as it takes.
+    /// Reaches the remote by another way.
+    pub fn over(self, url: &str) -> Self {
+        git(&self.path, &["remote", "set-url", "origin", url]);
+        self
+    }
+
+    /// Looks what there is, adds a file, and pushes it; as often as it takes.
     pub fn push(&self, name: &str) {
-        let file = format!("{name}.txt");
-        self.commit(&[(&file, name)], &format!("{name}\n"));
-        while !self.tries(&["push", "--quiet", "origin", "HEAD:main"]) {
-            assert!(self.tries(&["pull", "--quiet", "--rebase", "origin", "main"]), "{name}");
+        self.commit(name, name);
+        loop {
+            git(&self.path, &["pull", "--quiet", "--rebase", "origin", "main"]);
+            if self.tries(&["push", "--quiet", "origin", "HEAD:main"]) {
+                return;
+            }
         }
     }
 
-    /// Writes these files, adds a line to `shared.txt` if there is one, and
-    /// commits.
-    pub fn commit(&self, files: &[(&str, &str)], line: &str) {
-        for (path, text) in files {
-            fs::write(self.path.join(path), text).unwrap();
-        }
-        let shared = self.path.join("shared.txt");
-        if let Ok(text) = fs::read_to_string(&shared) {
-            fs::write(&shared, text + line).unwrap();
-        }
+    /// Commits `NAME.txt` with this text.
+    pub fn commit(&self, name: &str, text: &str) {
+        fs::write(self.path.join(format!("{name}.txt")), text).unwrap();
         git(&self.path, &["add", "--all"]);
-        git(&self.path, &["commit", "--quiet", "--message", line.trim()]);
+        git(&self.path, &["commit", "--quiet", "--message", name]);
+    }
+
+    /// Adds a line at the end of `shared.txt`, to be committed.
+    fn add_line(&self, line: &str) {
+        let shared = self.path.join("shared.txt");
+        let text = fs::read_to_string(&shared).unwrap();
+        fs::write(&shared, format!("{text}{line}\n")).unwrap();
     }
 
     pub fn tries(&self, arguments: &[&str]) -> bool {
@@ -88,18 +95,58 @@ impl Other {
     }
 
     /// Pushes without a pause until it is told to stop; returns how often.
-    pub fn keep_pushing(self) -> Busy {
+    pub fn keep_pushing(self, gate: Arc<Gate>) -> Busy {
         let stop = Arc::new(AtomicBool::new(false));
         let told = stop.clone();
         let thread = thread::spawn(move || {
             let mut count = 0;
             while !told.load(Ordering::Relaxed) {
+                gate.enter();
                 count += 1;
+                self.add_line(&format!("busy-{count}"));
                 self.push(&format!("busy-{count}"));
+                gate.leave();
             }
             count
         });
         Busy { stop, thread }
+    }
+}
+
+/// Lets a busy client take breath, so that no test depends on who is faster.
+#[derive(Default)]
+pub struct Gate {
+    state: Mutex<GateState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct GateState {
+    closed: bool,
+    inside: bool,
+}
+
+impl Gate {
+    fn enter(&self) {
+        let state = self.state.lock().unwrap();
+        self.changed.wait_while(state, |state| state.closed).unwrap().inside = true;
+    }
+
+    fn leave(&self) {
+        self.state.lock().unwrap().inside = false;
+        self.changed.notify_all();
+    }
+
+    /// Returns once nobody is inside.
+    pub fn close(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.closed = true;
+        drop(self.changed.wait_while(state, |state| state.inside).unwrap());
+    }
+
+    pub fn open(&self) {
+        self.state.lock().unwrap().closed = false;
+        self.changed.notify_all();
     }
 }
 
@@ -133,46 +180,53 @@ pub fn git(folder: &Path, arguments: &[&str]) -> String {
 /// Serves a remote over HTTP on loopback, by git's own program.
 pub struct HttpServer {
     port: u16,
-    pushes: Arc<AtomicUsize>,
+}
+
+/// Where a push is that the server hears of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It asks where the branch stands.
+    Asks,
+    /// It is on its way.
+    Comes,
+    /// It was answered.
+    Ends,
 }
 
 impl HttpServer {
-    /// `before_push` hears the number of each push, from 1, before the remote
-    /// does.
-    pub fn start(remote: &Remote, before_push: impl Fn(usize) + Send + Sync + 'static) -> Self {
+    /// `hear` hears of each step of a push, before the remote does.
+    pub fn start(remote: &Remote, hear: impl Fn(Step) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let root = remote.path.parent().unwrap().to_owned();
-        let (before_push, pushes) = (Arc::new(before_push), Arc::new(AtomicUsize::new(0)));
-        let counted = pushes.clone();
+        let hear = Arc::new(hear);
         // Ends with the test's process.
         thread::spawn(move || {
             for connection in listener.incoming() {
-                let (root, before_push) = (root.clone(), before_push.clone());
-                let pushes = pushes.clone();
+                let (root, hear) = (root.clone(), hear.clone());
                 thread::spawn(move || {
-                    let request = Request::read(&connection.unwrap());
-                    if let Some((connection, request)) = request {
-                        if request.line.starts_with("POST") && request.line.contains("receive-pack")
-                        {
-                            before_push(pushes.fetch_add(1, Ordering::SeqCst) + 1);
-                        }
-                        answer(connection, &request, &root);
+                    let Some((connection, request)) = Request::read(&connection.unwrap()) else {
+                        return;
+                    };
+                    let is_push = request.line.contains("git-receive-pack");
+                    let comes = request.line.starts_with("POST");
+                    if is_push {
+                        hear(if comes { Step::Comes } else { Step::Asks });
+                    }
+                    answer(connection, &request, &root);
+                    if is_push && comes {
+                        hear(Step::Ends);
                     }
                 });
             }
         });
-        Self { port, pushes: counted }
+        Self { port }
     }
 
     pub fn url(&self, remote: &Remote) -> String {
         let name = remote.path.file_name().unwrap().to_str().unwrap();
         // Git asks nobody for a password where it has one already.
         format!("http://me:secret-in-url@127.0.0.1:{}/{name}", self.port)
-    }
-
-    pub fn pushes(&self) -> usize {
-        self.pushes.load(Ordering::SeqCst)
     }
 }
 

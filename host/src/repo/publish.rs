@@ -16,8 +16,9 @@ use crate::{Error, Result, crash};
 const REMOTE: &str = "origin";
 /// Where what others have pushed is held until it is merged.
 const FETCHED: &str = "refs/code-agent/fetched/";
-/// How often to push where others are faster each time.
-const TRIES: u32 = 20;
+/// How often to push where others are faster each time. Each try comes with
+/// little chance beside a client that pushes without a pause.
+const TRIES: u32 = 100;
 /// Above the loose (1) and packed (2) backends of libgit2.
 const MEMORY_FIRST: i32 = 1_000;
 
@@ -44,7 +45,7 @@ impl Repository {
     /// Pushes what has landed in a run to its branch of `origin`. What others
     /// have pushed there is merged in: then the run stands on a commit whose
     /// first parent is where it stood, dated `time` (seconds since 1970-01-01
-    /// UTC). An error where a person has to merge. Nobody may be landing.
+    /// UTC). An error where a person has to merge. Nothing may be landing.
     pub fn publish(&self, run: &str, time: i64) -> Result<Published> {
         if !self.has_remote()? {
             return Ok(Published::NoRemote);
@@ -54,18 +55,20 @@ impl Repository {
         Ok(published)
     }
 
+    /// The run moves only once the remote has what it moves to, so that however
+    /// often others come first, its history has one merge.
     fn push_and_merge(&self, run: &str, time: i64) -> Result<Published> {
-        let mut last = String::new();
+        let tip = run_tip(&self.git()?, run)?;
+        let (mut wanted, mut last) = (tip, String::new());
         for _ in 0..TRIES {
-            let git = self.git()?;
-            let tip = run_tip(&git, run)?;
-            match push::push(self, REMOTE, &tip.to_string(), self.branch(), TIME) {
+            match push::push(self, REMOTE, &wanted.to_string(), self.branch(), TIME) {
                 Called::Well(words) if push::had_it_already(&words) => {
                     return Ok(Published::UpToDate);
                 }
                 Called::Well(_) => {
                     crash::point("publish: pushed");
-                    return Ok(Published::Pushed { commit: tip.to_string() });
+                    self.take_in(run, tip, wanted)?;
+                    return Ok(Published::Pushed { commit: wanted.to_string() });
                 }
                 Called::NotAtAll(words) => return Ok(not_pushed(&words)),
                 Called::Badly(words) => last = words,
@@ -77,11 +80,10 @@ impl Repository {
             if descends(&git, theirs, tip)? {
                 return Ok(Published::Pushed { commit: tip.to_string() });
             }
-            if descends(&git, tip, theirs)? {
+            if descends(&git, wanted, theirs)? {
                 return Ok(not_pushed(&last));
             }
-            self.take_in(run, tip, theirs, time)?;
-            crash::point("publish: merged");
+            wanted = self.merged(&git, run, tip, theirs, time)?;
         }
         Ok(not_pushed(&format!("others pushed before each of {TRIES} tries. {last}")))
     }
@@ -122,27 +124,43 @@ impl Repository {
             .map_err(failed(format!("read `{name}`, which git has just fetched")))
     }
 
-    /// Merges what others pushed onto the run's tip.
-    fn take_in(&self, run: &str, tip: Oid, theirs: Oid, time: i64) -> Result<()> {
-        let git = self.git()?;
+    /// What others pushed and the run's tip in one commit, safe on the disk.
+    fn merged(
+        &self,
+        git: &git2::Repository,
+        run: &str,
+        tip: Oid,
+        theirs: Oid,
+        time: i64,
+    ) -> Result<Oid> {
         let odb = git.odb().map_err(failed("open the repository's objects"))?;
         let _in_memory = odb
             .add_new_mempack_backend(MEMORY_FIRST)
             .map_err(failed("keep a merge's objects in memory"))?;
         let doing = || format!("merge {theirs}, which others pushed");
-        let tree = match merge_histories(&git, tip, theirs).map_err(failed(doing()))? {
+        let tree = match merge_histories(git, tip, theirs).map_err(failed(doing()))? {
             Merged::Tree(tree) => tree,
             Merged::Conflict(files) => return Err(self.needs_a_person(run, &files)),
         };
-        let merge = make_merge(&git, run, self.branch(), tip, theirs, tree, time)
+        let merge = make_merge(git, run, self.branch(), tip, theirs, tree, time)
             .map_err(failed(doing()))?;
-        pack::write(&git, self.common_directory(), run, tip, &[merge])?;
-        let name = run_reference(run)?;
-        // Where it has moved, the next try starts from where it stands then.
-        if move_reference(&git, &name, tip, merge, "code-agent: merged what others pushed")? {
-            sync_reference(self.common_directory(), &name)?;
+        pack::write(git, self.common_directory(), run, tip, &[merge])?;
+        Ok(merge)
+    }
+
+    /// Lets the run stand on what was pushed.
+    fn take_in(&self, run: &str, tip: Oid, pushed: Oid) -> Result<()> {
+        if pushed == tip {
+            return Ok(());
         }
-        Ok(())
+        let name = run_reference(run)?;
+        let log = "code-agent: merged what others pushed";
+        if !move_reference(&self.git()?, &name, tip, pushed, log)? {
+            return Err(Error::failed(format!(
+                "`{name}` was moved by somebody else while it was pushed; resume the run"
+            )));
+        }
+        sync_reference(self.common_directory(), &name)
     }
 
     fn forget_fetched(&self, git: &git2::Repository, run: &str) -> Result<()> {
