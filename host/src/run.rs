@@ -75,7 +75,7 @@ impl Run {
         let (plugins, models) = load(&options, replay.as_ref()).await?;
         let path = database_path(&options);
         refuse_foreign_folder(&options, &repository)?;
-        let checkouts = Checkouts::new(repository.clone(), &id, &options.cache_folder()?)?;
+        let checkouts = checkouts(&repository, &id, &options)?;
         make_own_folder(&options)?;
         let (sandbox, warnings) = sandbox(&options).await?;
         let database = Database::open(&path)?;
@@ -122,7 +122,7 @@ impl Run {
         repository.recover(id)?;
         repository.check()?;
         repository.adopt(id)?;
-        let checkouts = Checkouts::new(repository.clone(), id, &options.cache_folder()?)?;
+        let checkouts = checkouts(&repository, id, &options)?;
         let store = Database::open(&database_path(&options))?.run(id, clock.clone());
         settle(&store, &repository).await?;
         let spending = Spending::read(&store, &options, &models).await?;
@@ -194,7 +194,7 @@ impl Run {
         let (early, told) = watch::channel(false);
         let cycles = run_cycles(&store, &crew, options.limits(), told);
         let (cycles, ended) = spending.watch(&store, cycles, stop, early).await;
-        let closed = spending.close(&store).await;
+        let closed = spending.close(&store).await.and(tell_disk_use(&store, &crew).await);
         let wound_down = wind_down(&store, &repository, lander, crew, &ended).await.and(closed);
         let used_up = spending.ended(&ended);
         let result = result(cycles, ended, used_up.is_some(), wound_down.err());
@@ -324,6 +324,10 @@ async fn sandbox(options: &Options) -> Result<(Option<Arc<Sandbox>>, Vec<String>
     }
 }
 
+fn checkouts(repository: &Repository, run: &str, options: &Options) -> Result<Checkouts> {
+    Checkouts::new(repository.clone(), run, &options.cache_folder()?, options.keep_checkouts)
+}
+
 /// The user's check, in as many slots as the machine has cores for: each may
 /// well use all of them.
 fn checker(
@@ -354,6 +358,7 @@ async fn wind_down(
     })
     .await?;
     settle(store, repository).await?;
+    tell_hooks(store, repository).await?;
     let finished = *ended == Ended::Judged;
     let (at, run) = (repository.clone(), store.run().to_owned());
     let message = blocking("moving the branch", move || {
@@ -364,6 +369,28 @@ async fn wind_down(
         Some(message) => store.record("host", Event::Branch { message }).await,
         None => Ok(()),
     }
+}
+
+/// Says what the checkouts take of the disk, before they go.
+async fn tell_disk_use(store: &RunStore, crew: &HostCrew) -> Result<()> {
+    let checkouts = crew.checkouts.clone();
+    let kept = checkouts.kept().map(|folder| folder.display().to_string());
+    let bytes = blocking("measuring checkouts", move || Ok(checkouts.disk_use())).await?;
+    store.record("host", Event::Checkouts { bytes, kept }).await
+}
+
+/// Says that what landed was not seen by the repository's hooks, if it has some.
+async fn tell_hooks(store: &RunStore, repository: &Repository) -> Result<()> {
+    let hooks = repository.hooks()?;
+    if hooks.is_empty() || store.landed().await?.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "the repository's hooks never run, so none of {} has seen what landed; what must hold, say \
+         with --check",
+        hooks.join(", ")
+    );
+    store.record("host", Event::Warning { message }).await
 }
 
 /// Without commits on the branch, the working tree gets the work at the very

@@ -103,6 +103,9 @@ pub struct Options {
     /// one, after each cycle.
     #[serde(default = "yes")]
     pub push: bool,
+    /// Whether the checkouts stay when the run has ended, for a look at them.
+    #[serde(default)]
+    pub keep_checkouts: bool,
     /// The folder with `plugins.toml`; the shipped one where none is named.
     pub plugins: Option<PathBuf>,
     /// The task database; below the root path where none is named.
@@ -149,6 +152,7 @@ impl Options {
             max_workers,
             auto_commit: true,
             push: true,
+            keep_checkouts: false,
             plugins: None,
             database: None,
             cache: None,

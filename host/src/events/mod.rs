@@ -220,6 +220,13 @@ pub enum Event {
         /// Whether what others had pushed was merged in first.
         merged: bool,
     },
+    /// A run's checkouts at its end.
+    Checkouts {
+        /// What they take of the disk.
+        bytes: u64,
+        /// The folder in which they stay, if they do.
+        kept: Option<String>,
+    },
     /// Something that a person should know.
     Warning {
         /// One sentence.

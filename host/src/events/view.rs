@@ -211,6 +211,7 @@ impl RunView {
             // with it; a role's is one of several and shows in its end.
             Event::AttemptFailed { again: false, .. }
             | Event::RoleFailed { .. }
+            | Event::Checkouts { .. }
             | Event::Checked { .. } => {}
         }
     }

@@ -20,6 +20,9 @@ const LARGEST_FILE: u64 = 50 * 1024 * 1024;
 /// The most that one landing may hold, in bytes: it is kept in memory.
 const LARGEST_CHANGES: u64 = 256 * 1024 * 1024;
 
+/// Where what tools have replaced is held.
+const KEPT: &str = "refs/code-agent/kept/";
+
 /// One slot's checkout. Its folder is removed when it is dropped.
 #[derive(Debug)]
 pub struct Checkout {
@@ -75,8 +78,13 @@ impl Checkout {
 
     /// Has git keep these bytes; returns the blob's id.
     pub fn keep(&self, bytes: &[u8]) -> Result<String> {
-        let kept = self.repository.git()?.blob(bytes).map(|id| id.to_string());
-        kept.map_err(failed("keep what a tool replaces"))
+        let git = self.repository.git()?;
+        let doing = "keep what a tool replaces";
+        let blob = git.blob(bytes).map_err(failed(doing))?;
+        // Git's gc removes what no reference holds; this one goes with `prune`.
+        let name = format!("{KEPT}{}/{blob}", self.run_folder.run());
+        git.reference(&name, blob, true, "code-agent: kept").map_err(failed(doing))?;
+        Ok(blob.to_string())
     }
 
     /// Removes the folder.
@@ -124,7 +132,7 @@ impl Checkout {
 impl Drop for Checkout {
     fn drop(&mut self) {
         let path = self.folder.path();
-        if let Err(error) = self.run_folder.remove(path) {
+        if let Err(error) = self.run_folder.close(path) {
             tracing::warn!(path = %path.display(), %error, "a checkout could not be removed");
         }
     }
@@ -149,7 +157,7 @@ mod tests {
 
     /// A checkout that stands on `main`, with its folder's path.
     fn checkout(sandbox: &Sandbox) -> (Checkout, std::path::PathBuf) {
-        let checkouts = Checkouts::new(sandbox.open(), "r1", &sandbox.cache()).unwrap();
+        let checkouts = Checkouts::new(sandbox.open(), "r1", &sandbox.cache(), false).unwrap();
         let checkout = checkouts.open("slot-1").unwrap();
         checkout.reset(&sandbox.git(&["rev-parse", "HEAD"])).unwrap();
         let folder = checkout.folder().path().to_owned();
@@ -263,7 +271,7 @@ mod tests {
     fn what_lies_outside_the_root_path_is_left_out_and_named() {
         let sandbox = Sandbox::with(&[("src/a", "one\n"), ("b", "one\n")]);
         let repository = Repository::open(&sandbox.top().join("src"), "main", true).unwrap();
-        let checkouts = Checkouts::new(repository, "r1", &sandbox.cache()).unwrap();
+        let checkouts = Checkouts::new(repository, "r1", &sandbox.cache(), false).unwrap();
         let checkout = checkouts.open("slot-1").unwrap();
         checkout.reset(&sandbox.git(&["rev-parse", "HEAD"])).unwrap();
         for name in ["src/a", "b", "srcs"] {
@@ -324,7 +332,10 @@ mod tests {
         checkout.close();
         assert!(!folder.exists() && !folder.parent().unwrap().exists());
         let inside = sandbox.top().join("cache");
-        assert!(matches!(Checkouts::new(sandbox.open(), "r1", &inside), Err(Error::Usage(_))));
+        assert!(matches!(
+            Checkouts::new(sandbox.open(), "r1", &inside, false),
+            Err(Error::Usage(_))
+        ));
         assert!(!inside.exists());
     }
 }

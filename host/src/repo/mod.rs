@@ -10,6 +10,7 @@ mod checkouts;
 mod compare;
 mod contents;
 pub mod folder;
+mod hooks;
 mod landing;
 mod listing;
 pub mod lock;
@@ -19,6 +20,7 @@ mod open;
 mod pack;
 mod patch;
 pub mod path;
+mod prune;
 mod publish;
 mod push;
 mod recovery;
@@ -28,6 +30,7 @@ mod revision;
 #[cfg(test)]
 mod testing;
 mod tree;
+mod undo;
 mod views;
 mod working_tree;
 mod worktrees;
@@ -38,11 +41,12 @@ use git2::Oid;
 
 pub use changes::{Change, ChangeKind, Changes, Mode};
 pub use checkout::Checkout;
-pub use checkouts::Checkouts;
+pub use checkouts::{Checkouts, remove_checkouts};
 pub use landing::{LandError, Landed, Lander, Landing, LandingLog, LandingRecord, try_out};
 pub use open::Repository;
 pub use patch::{Patch, blob, patch, top_of};
 pub use publish::Published;
+pub use undo::Undone;
 pub use views::{CommitSummary, FileChange, StatusEntry};
 pub use working_tree::BranchOutcome;
 
