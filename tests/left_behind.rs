@@ -31,7 +31,7 @@ fn checkouts_stay_where_it_is_wished_until_they_are_pruned() {
     // The next run leaves them alone.
     project.git(&["reset", "--quiet", "--hard", "HEAD~4"]);
     finished(&project, &[]);
-    assert_eq!(checkouts(&project), [folder.clone()]);
+    assert_eq!(checkouts(&project), std::slice::from_ref(&folder));
     let pruned = code_agent_call(&project, &["prune", &id, "--force"]).expect_code(0);
     assert!(pruned.stdout.contains("its checkouts"), "{}", pruned.stdout);
     assert!(!folder.exists());
@@ -79,7 +79,11 @@ fn what_a_dead_run_left_goes_with_the_next_and_a_live_one_keeps_its_own() {
     }
 
     program.kill();
-    assert_eq!(checkouts(&project), [folder.clone()], "nobody was there to remove them");
+    assert_eq!(
+        checkouts(&project),
+        std::slice::from_ref(folder),
+        "nobody was there to remove them"
+    );
     finished(&project, &[]);
     assert_eq!(checkouts(&project), Vec::<PathBuf>::new());
 }

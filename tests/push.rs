@@ -321,3 +321,58 @@ fn a_dirty_tree_is_left_alone_and_the_work_is_pushed_all_the_same() {
     assert_eq!(remote.git(&["show", "main:b.txt"]), "b");
     project.git(&["merge-base", "--is-ancestor", "main", "origin/main"]);
 }
+
+#[test]
+fn credential_helpers_of_the_user_are_asked_and_nobody_else_is() {
+    let project = project();
+    let remote = Remote::of(&project);
+    // `me:known-to-the-helper`, as HTTP writes it.
+    let server = HttpServer::start_guarded(&remote, "Basic bWU6a25vd24tdG8tdGhlLWhlbHBlcg==");
+    project.git(&["remote", "set-url", "origin", &server.plain_url(&remote)]);
+    let ended = run_it(&project, one_cycle(), &[]).expect_code(0);
+    let said = warnings(&ended);
+    assert!(said.contains("was not pushed") && said.contains("could not read Username"), "{said}");
+    let helper = "!printf 'username=me\\npassword=known-to-the-helper\\n'; echo >/dev/null";
+    project.git(&["config", "credential.helper", helper]);
+    project.git(&["reset", "--quiet", "--hard", "HEAD~2"]);
+    let ended = run_it(&project, one_cycle(), &[]).expect_code(0);
+    assert_eq!(pushed(&ended).len(), 1, "{}", warnings(&ended));
+    assert_eq!(remote.git(&["show", "main:b.txt"]), "b");
+    assert!(!(ended.stdout + &ended.stderr).contains("known-to-the-helper"));
+}
+
+#[test]
+fn ssh_asks_nobody_unless_the_user_has_said_how_it_is_started() {
+    let project = project();
+    let said = project.beside("said");
+    let script =
+        format!("#!/bin/sh\necho \"$0 $@ key:$OPENAI_API_KEY\" >> {}\nexit 1\n", said.display());
+    for name in ["ssh", "their-ssh"] {
+        let path = project.beside(name);
+        fs::write(&path, &script).unwrap();
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    project.git(&["remote", "add", "origin", "ssh://nobody@nowhere.invalid/x.git"]);
+    let path = std::env::var("PATH").unwrap();
+    let path = format!("{}:{path}", project.beside("").display());
+    let go = || {
+        fs::remove_file(&said).ok();
+        project.git(&["reset", "--quiet", "--hard", "main"]);
+        let server = ModelServer::start(one_cycle()).unwrap();
+        let mut command = code_agent(&project);
+        command.args(["--goal", "Write", "--json"]).args(model(&server)).env("PATH", &path);
+        let ended = run(&mut command).expect_code(0);
+        assert!(warnings(&ended).contains("was not pushed"));
+        project.git(&["reset", "--quiet", "--hard", "HEAD~2"]);
+        fs::read_to_string(&said).unwrap()
+    };
+    let said_first = go();
+    assert!(
+        said_first.contains("/ssh -o BatchMode=yes") && said_first.contains("key:\n"),
+        "{said_first}"
+    );
+    let theirs = project.beside("their-ssh").display().to_string();
+    project.git(&["config", "core.sshCommand", &theirs]);
+    let said_then = go();
+    assert!(said_then.contains("their-ssh") && !said_then.contains("BatchMode"), "{said_then}");
+}

@@ -196,6 +196,19 @@ pub enum Step {
 impl HttpServer {
     /// `hear` hears of each step of a push, before the remote does.
     pub fn start(remote: &Remote, hear: impl Fn(Step) + Send + Sync + 'static) -> Self {
+        Self::start_for(remote, None, hear)
+    }
+
+    /// Only for whoever gives this name and password, as HTTP writes them.
+    pub fn start_guarded(remote: &Remote, authorization: &'static str) -> Self {
+        Self::start_for(remote, Some(authorization), |_| ())
+    }
+
+    fn start_for(
+        remote: &Remote,
+        guard: Option<&'static str>,
+        hear: impl Fn(Step) + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let root = remote.path.parent().unwrap().to_owned();
@@ -208,6 +221,9 @@ impl HttpServer {
                     let Some((connection, request)) = Request::read(&connection.unwrap()) else {
                         return;
                     };
+                    if guard.is_some_and(|wanted| request.header("authorization") != Some(wanted)) {
+                        return refuse(connection);
+                    }
                     let is_push = request.line.contains("git-receive-pack");
                     let comes = request.line.starts_with("POST");
                     if is_push {
@@ -221,6 +237,11 @@ impl HttpServer {
             }
         });
         Self { port }
+    }
+
+    /// Its address, with nobody's name in it.
+    pub fn plain_url(&self, remote: &Remote) -> String {
+        self.url(remote).replace("me:secret-in-url@", "")
     }
 
     pub fn url(&self, remote: &Remote) -> String {
@@ -275,6 +296,13 @@ impl Request {
     fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|header| header.0 == name).map(|header| header.1.as_str())
     }
+}
+
+fn refuse(mut connection: TcpStream) {
+    let answer = "HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 0\r\n\
+                  WWW-Authenticate: Basic realm=\"test\"\r\n\r\n";
+    // Whoever has gone has seen enough.
+    connection.write_all(answer.as_bytes()).ok();
 }
 
 fn answer(mut connection: TcpStream, request: &Request, root: &Path) {

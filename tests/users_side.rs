@@ -167,7 +167,8 @@ fn forms_of_repositories_that_are_not_known_are_refused() {
         project.git(&["commit", "--quiet", "--allow-empty", "--message=Begin"]);
         refused(&project, word);
     }
-    let remote = Remote::of(&project());
+    let origin = project();
+    let remote = Remote::of(&origin);
     let partial = Project::without_git();
     remote.git(&["config", "uploadpack.allowFilter", "true"]);
     partial.git(&["clone", "--quiet", "--filter=blob:none", &remote.file_url(), "."]);
