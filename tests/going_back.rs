@@ -109,6 +109,20 @@ fn what_a_person_did_since_stays_and_a_collision_is_refused() {
 }
 
 #[test]
+fn an_untracked_file_in_the_way_is_not_overwritten() {
+    let project = Project::new(&[("a.txt", "a\n"), ("b.txt", "old b\n")]);
+    let id = finished(&project, &[]);
+    // The way back would write b.txt; what the run made of it was moved away.
+    project.git(&["rm", "--quiet", "--cached", "b.txt"]);
+    project.git(&["commit", "--quiet", "--message", "Not ours any more"]);
+    project.write(&[("b.txt", "mine\n")]);
+    let refused = call(&project, &["undo", &id]).expect_code(1);
+    assert!(refused.stderr.contains("b.txt"), "{}", refused.stderr);
+    assert_eq!(project.read("b.txt"), "mine\n");
+    assert!(!project.git(&["for-each-ref"]).contains("undone"), "nothing was undone");
+}
+
+#[test]
 fn what_was_pushed_goes_by_a_commit_and_others_work_stays() {
     let project = project();
     let remote = Remote::of(&project);
@@ -177,7 +191,7 @@ fn nothing_is_pruned_that_no_branch_holds_but_by_force() {
     assert_eq!(young.stdout, "");
     assert!(kept(&project).contains(&id));
     let pruned = call(&project, &["prune", "--older-than", "30d", "--force"]).expect_code(0);
-    assert!(pruned.stdout.contains("pruned: 2 references"), "{}", pruned.stdout);
+    assert!(pruned.stdout.contains("pruned: 3 references"), "{}", pruned.stdout);
     assert_eq!(kept(&project), "");
     call(&project, &["prune"]).expect_code(2);
     assert!(database.exists());

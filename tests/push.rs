@@ -376,3 +376,21 @@ fn ssh_asks_nobody_unless_the_user_has_said_how_it_is_started() {
     let said_then = go();
     assert!(said_then.contains("their-ssh") && !said_then.contains("BatchMode"), "{said_then}");
 }
+
+#[test]
+fn a_host_that_dies_when_it_has_pushed_loses_and_doubles_nothing() {
+    let project = project();
+    let remote = Remote::of(&project);
+    Other::of(&remote, &project, "other").push("theirs");
+    let server = ModelServer::start(two_cycles()).unwrap();
+    let mut command = code_agent(&project);
+    command.args(["--goal", "Write", "--max-cycles", "2"]).args(model(&server));
+    let died = run(command.env("CODE_AGENT_CRASH_AT", "publish: pushed"));
+    assert!(died.signal.is_some(), "{}", died.stderr);
+    assert_eq!(remote.git(&["show", "main:b.txt"]), "b", "it was pushed");
+    run(resume(&project).args(model(&server))).expect_code(0);
+    let main = project.git(&["rev-parse", "main"]);
+    assert_eq!(remote.git(&["rev-parse", "main"]), main);
+    assert_eq!(project.git(&["status", "--porcelain"]), "");
+    assert_nothing_lost(&project, &remote, &["theirs".into()]);
+}

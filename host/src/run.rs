@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "the program's own folder is no checkout")]
 
 mod spending;
+mod telling;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -194,7 +195,8 @@ impl Run {
         let (early, told) = watch::channel(false);
         let cycles = run_cycles(&store, &crew, options.limits(), told);
         let (cycles, ended) = spending.watch(&store, cycles, stop, early).await;
-        let closed = spending.close(&store).await.and(tell_disk_use(&store, &crew).await);
+        let closed =
+            spending.close(&store).await.and(telling::disk_use(&store, &crew.checkouts).await);
         let wound_down = wind_down(&store, &repository, lander, crew, &ended).await.and(closed);
         let used_up = spending.ended(&ended);
         let result = result(cycles, ended, used_up.is_some(), wound_down.err());
@@ -216,13 +218,8 @@ impl Run {
         for message in &self.warnings {
             self.store.record("host", Event::Warning { message: message.clone() }).await?;
         }
-        let behind = self.repository.behind_remote()?;
-        if behind > 0 && pushes(&self.options) {
-            let message = format!(
-                "the branch lacks {behind} commits that origin had when it was last fetched: they \
-                 are merged in when the work is pushed. To start from them, run `git pull` first"
-            );
-            self.store.record("host", Event::Warning { message }).await?;
+        if pushes(&self.options) {
+            telling::behind(&self.store, &self.repository).await?;
         }
         let count = self.repository.untracked_files();
         if count == 0 {
@@ -358,7 +355,7 @@ async fn wind_down(
     })
     .await?;
     settle(store, repository).await?;
-    tell_hooks(store, repository).await?;
+    telling::hooks(store, repository).await?;
     let finished = *ended == Ended::Judged;
     let (at, run) = (repository.clone(), store.run().to_owned());
     let message = blocking("moving the branch", move || {
@@ -369,28 +366,6 @@ async fn wind_down(
         Some(message) => store.record("host", Event::Branch { message }).await,
         None => Ok(()),
     }
-}
-
-/// Says what the checkouts take of the disk, before they go.
-async fn tell_disk_use(store: &RunStore, crew: &HostCrew) -> Result<()> {
-    let checkouts = crew.checkouts.clone();
-    let kept = checkouts.kept().map(|folder| folder.display().to_string());
-    let bytes = blocking("measuring checkouts", move || Ok(checkouts.disk_use())).await?;
-    store.record("host", Event::Checkouts { bytes, kept }).await
-}
-
-/// Says that what landed was not seen by the repository's hooks, if it has some.
-async fn tell_hooks(store: &RunStore, repository: &Repository) -> Result<()> {
-    let hooks = repository.hooks()?;
-    if hooks.is_empty() || store.landed().await?.is_empty() {
-        return Ok(());
-    }
-    let message = format!(
-        "the repository's hooks never run, so none of {} has seen what landed; what must hold, say \
-         with --check",
-        hooks.join(", ")
-    );
-    store.record("host", Event::Warning { message }).await
 }
 
 /// Without commits on the branch, the working tree gets the work at the very

@@ -55,7 +55,11 @@ impl Repository {
         git.reference(&kept, branch, true, "code-agent: undo")
             .map_err(failed(format!("make `{kept}`")))?;
         sync_reference(self.common_directory(), &kept)?;
-        self.bring_branch(&git, run, &kept, branch, to)?;
+        if let Err(error) = self.bring_branch(&git, run, branch, to) {
+            let removed = git.find_reference(&kept).and_then(|mut reference| reference.delete());
+            removed.map_err(failed(format!("remove `{kept}` after this: {error}")))?;
+            return Err(error);
+        }
         self.bring_run(&git, run, branch, to)?;
         Ok(Undone { to: to.to_string(), reverted: !moves, kept })
     }
@@ -119,20 +123,15 @@ impl Repository {
     }
 
     /// Moves the branch, with its working tree where it is checked out.
-    fn bring_branch(
-        &self,
-        git: &git2::Repository,
-        run: &str,
-        kept: &str,
-        from: Oid,
-        to: Oid,
-    ) -> Result<()> {
+    fn bring_branch(&self, git: &git2::Repository, run: &str, from: Oid, to: Oid) -> Result<()> {
         let holders = worktrees::holders(self)?;
+        // What is not moved has the work still.
+        let work = self.branch_reference();
         let outcome = match holders.as_slice() {
-            [] => self.move_branch(git, kept, from, to)?,
+            [] => self.move_branch(git, &work, from, to)?,
             [holder] => {
                 self.moving(git, run, to)?;
-                let outcome = self.move_both(holder, kept, from, to);
+                let outcome = self.move_both(holder, &work, from, to);
                 self.moved(git, run)?;
                 outcome?
             }
