@@ -15,7 +15,7 @@ use crate::lm::budget::Ledger;
 use crate::plugin::{CallFailure, Plugins};
 use crate::queue::{Claim, RunStore, Store};
 use crate::repo::path::CheckoutPath;
-use crate::repo::{BranchOutcome, Checkouts, Lander, Repository};
+use crate::repo::{BranchOutcome, Checkouts, Lander, Published, Repository};
 use crate::sandbox::Sandbox;
 use crate::transcript::{About, CallTranscript, Journal};
 use crate::types::{
@@ -60,6 +60,8 @@ pub struct HostCrew {
     pub clock: Clock,
     /// What the user asked for.
     pub goal: String,
+    /// Whether what has landed is pushed to `origin`.
+    pub push: bool,
     /// Checkouts in use, by slot.
     pub slots: Mutex<HashMap<String, Arc<Slot>>>,
 }
@@ -347,6 +349,39 @@ impl Crew for HostCrew {
         let agent = self.agent(JUDGE_SLOT, Role::Judge, slot, transcript, None, account)?;
         let verdict = self.plugins.review(agent.clone(), brief, report).await;
         self.ended(&agent, cycle, None, verdict).await
+    }
+
+    async fn publish(&self) -> Result<()> {
+        // What is not this run's is not its business to push.
+        if !self.push || self.store.landed().await?.is_empty() {
+            return Ok(());
+        }
+        let before = self.head().await?;
+        let (repository, run) = (self.repository.clone(), self.store.run().to_owned());
+        let time = self.clock.milliseconds() / 1000;
+        let published = blocking("pushing", move || repository.publish(&run, time)).await?;
+        let merged = self.head().await? != before;
+        let branch = self.repository.branch().to_owned();
+        match published {
+            Published::NoRemote | Published::UpToDate => {}
+            Published::Pushed { commit } => {
+                self.store.record("host", Event::Pushed { branch, commit, merged }).await?;
+            }
+            Published::NotPushed { why } => {
+                let message = format!(
+                    "what has landed was not pushed to `{branch}` of origin, and the run goes on: \
+                     {why}"
+                );
+                self.store.record("host", Event::Warning { message }).await?;
+            }
+        }
+        if !merged {
+            return Ok(());
+        }
+        match self.end_cycle().await? {
+            Some(message) => self.store.record("host", Event::Branch { message }).await,
+            None => Ok(()),
+        }
     }
 
     async fn end_cycle(&self) -> Result<Option<String>> {

@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "the program's own folder is no checkout")]
 
 mod spending;
+mod telling;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -75,7 +76,7 @@ impl Run {
         let (plugins, models) = load(&options, replay.as_ref()).await?;
         let path = database_path(&options);
         refuse_foreign_folder(&options, &repository)?;
-        let checkouts = Checkouts::new(repository.clone(), &id, &options.cache_folder()?)?;
+        let checkouts = checkouts(&repository, &id, &options)?;
         make_own_folder(&options)?;
         let (sandbox, warnings) = sandbox(&options).await?;
         let database = Database::open(&path)?;
@@ -121,7 +122,8 @@ impl Run {
         let (plugins, models) = load(&options, None).await?;
         repository.recover(id)?;
         repository.check()?;
-        let checkouts = Checkouts::new(repository.clone(), id, &options.cache_folder()?)?;
+        repository.adopt(id)?;
+        let checkouts = checkouts(&repository, id, &options)?;
         let store = Database::open(&database_path(&options))?.run(id, clock.clone());
         settle(&store, &repository).await?;
         let spending = Spending::read(&store, &options, &models).await?;
@@ -188,12 +190,14 @@ impl Run {
             journal,
             clock,
             goal: options.goal.clone(),
+            push: pushes(&options),
             slots: Mutex::new(HashMap::new()),
         });
         let (early, told) = watch::channel(false);
         let cycles = run_cycles(&store, &crew, options.limits(), told);
         let (cycles, ended) = spending.watch(&store, cycles, stop, early).await;
-        let closed = spending.close(&store).await;
+        let closed =
+            spending.close(&store).await.and(telling::disk_use(&store, &crew.checkouts).await);
         let wound_down = wind_down(&store, &repository, lander, crew, &ended).await.and(closed);
         let used_up = spending.ended(&ended);
         let result = result(cycles, ended, used_up.is_some(), wound_down.err());
@@ -214,6 +218,9 @@ impl Run {
     async fn warn(&self) -> Result<()> {
         for message in &self.warnings {
             self.store.record("host", Event::Warning { message: message.clone() }).await?;
+        }
+        if pushes(&self.options) {
+            telling::behind(&self.store, &self.repository).await?;
         }
         let count = self.repository.untracked_files();
         if count == 0 {
@@ -236,6 +243,12 @@ fn replaying(mut options: Options) -> Result<(Options, Option<Arc<Replay>>)> {
     options.max_cycles = host.max_cycles;
     options.max_workers = host.max_workers;
     Ok((options, Some(replay)))
+}
+
+/// Whether what lands is pushed. What is played back was pushed before, if it
+/// was to be.
+fn pushes(options: &Options) -> bool {
+    options.push && options.auto_commit && options.replay.is_none()
 }
 
 fn refuse_replay(options: &Options) -> Result<()> {
@@ -325,6 +338,10 @@ fn setup(options: &Options, sandbox: Option<&Arc<Sandbox>>) -> Option<Setup> {
     Some(Setup { sandbox: sandbox?.clone(), command_line: options.setup.clone()? })
 }
 
+fn checkouts(repository: &Repository, run: &str, options: &Options) -> Result<Checkouts> {
+    Checkouts::new(repository.clone(), run, &options.cache_folder()?, options.keep_checkouts)
+}
+
 /// The user's check, in as many slots as the machine has cores for: each may
 /// well use all of them.
 fn checker(
@@ -355,6 +372,7 @@ async fn wind_down(
     })
     .await?;
     settle(store, repository).await?;
+    telling::hooks(store, repository).await?;
     let finished = *ended == Ended::Judged;
     let (at, run) = (repository.clone(), store.run().to_owned());
     let message = blocking("moving the branch", move || {

@@ -45,7 +45,8 @@ struct Team {
 
 pub async fn measure(project: &Project, workers: usize, rounds: usize) -> Result<Measured> {
     let team = Arc::new(Team::start(project, workers, workers * rounds).await?);
-    let checkouts = Checkouts::new(team.repository.clone(), &team.run, &project.beside("cache"))?;
+    let checkouts =
+        Checkouts::new(team.repository.clone(), &team.run, &project.beside("cache"), false)?;
     let checkouts = Arc::new(checkouts);
     let (mut all, mut filling) = (Vec::new(), JoinSet::new());
     for number in 0..workers {

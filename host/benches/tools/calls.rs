@@ -127,7 +127,7 @@ async fn agent(place: &std::path::Path) -> Result<Arc<Agent>> {
     }
     let repository = Repository::open(&project, "main", true)?;
     let base = repository.begin("bench")?;
-    let checkouts = Arc::new(Checkouts::new(repository, "bench", &place.join("cache"))?);
+    let checkouts = Arc::new(Checkouts::new(repository, "bench", &place.join("cache"), false)?);
     let slot = Slot::open(&checkouts, "reader").await?;
     slot.stand_on(&base).await?;
     let settings = ModelSettings::new(ModelChoice::parse("ollama:nobody-is-asked")?);

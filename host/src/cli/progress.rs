@@ -64,6 +64,15 @@ pub(super) fn line(recorded: &Recorded) -> Option<String> {
                 clip(reasoning)
             )
         }
+        Event::Pushed { branch, commit, merged } => {
+            let merged = if *merged { ", merged with what others had pushed" } else { "" };
+            format!("pushed {branch} to origin at {}{merged}", short(commit))
+        }
+        Event::Checkouts { bytes, kept } => {
+            let megabytes = *bytes as f64 / 1e6;
+            let stay = kept.as_ref().map(|folder| format!(" and stay in {folder}"));
+            format!("the checkouts take {megabytes:.1} MB of disk{}", stay.unwrap_or_default())
+        }
         Event::Branch { message } => message.clone(),
         Event::Warning { message } => format!("WARNING: {message}"),
         Event::RunEnded { outcome, message } => {

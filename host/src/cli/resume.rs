@@ -31,6 +31,9 @@ pub(super) struct ResumeArguments {
     /// Models, bounds and budget: what is named here holds instead of what held before.
     #[command(flatten)]
     spending: SpendingArguments,
+    /// Leave the checkouts where they are when the run has ended.
+    #[arg(long)]
+    keep_checkouts: bool,
     /// Another plugins folder.
     #[arg(long, value_name = "DIR")]
     plugins: Option<PathBuf>,
@@ -69,6 +72,7 @@ pub(super) async fn resume(arguments: ResumeArguments) -> Result<ExitCode> {
 
 fn override_options(options: &mut Options, arguments: ResumeArguments) -> Result<()> {
     options.plugins = arguments.plugins.or(options.plugins.take());
+    options.keep_checkouts |= arguments.keep_checkouts;
     options.max_retries = arguments.max_retries.unwrap_or(options.max_retries);
     options.max_requests = arguments.max_requests.or(options.max_requests);
     options.timeouts = arguments.timeouts.named().or(options.timeouts);

@@ -40,6 +40,9 @@ pub(super) struct RunArguments {
     /// Leave the changes in the working tree, uncommitted; move no branch.
     #[arg(long)]
     no_auto_commit: bool,
+    /// Leave the checkouts where they are when the run has ended, for a look at them.
+    #[arg(long)]
+    keep_checkouts: bool,
     /// The folder with plugins.toml [default: the one shipped with the program].
     #[arg(long, value_name = "DIR")]
     plugins: Option<PathBuf>,
@@ -123,6 +126,7 @@ fn options(arguments: RunArguments) -> Result<Options> {
     let is_given = goal.is_some();
     let mut options = Options::new(goal.unwrap_or_default(), absolute(&arguments.root_path)?);
     options.auto_commit = !arguments.no_auto_commit;
+    options.keep_checkouts = arguments.keep_checkouts;
     options.plugins = arguments.plugins;
     options.database = arguments.database;
     options.max_retries = arguments.max_retries;

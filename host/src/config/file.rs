@@ -20,13 +20,14 @@ const LONGEST: u64 = 256 * 1024;
 const LEAST_LIKENESS: f64 = 0.7;
 
 /// The keys that both kinds of config may have at their top.
-pub(super) const BOUNDS: [&str; 6] =
-    ["branch", "max-cycles", "max-workers", "max-tokens", "max-cost", "max-time"];
+pub(super) const BOUNDS: [&str; 7] =
+    ["branch", "push", "max-cycles", "max-workers", "max-tokens", "max-cost", "max-time"];
 
 /// How far runs go where no flag says it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Bounds {
     pub(super) branch: Option<String>,
+    pub(super) push: Option<bool>,
     pub(super) max_cycles: Option<u32>,
     pub(super) max_workers: Option<u32>,
     pub(super) max_tokens: Option<u64>,
@@ -38,6 +39,7 @@ impl Bounds {
     /// Lays them over what the options say.
     pub(super) fn overlay(self, options: &mut Options) {
         options.branch = self.branch.unwrap_or_else(|| std::mem::take(&mut options.branch));
+        options.push = self.push.unwrap_or(options.push);
         options.max_cycles = self.max_cycles.unwrap_or(options.max_cycles);
         options.max_workers = self.max_workers.unwrap_or(options.max_workers);
         options.max_tokens = self.max_tokens.or(options.max_tokens);
@@ -134,6 +136,7 @@ impl<'a> Section<'a> {
         let time = self.text("max-time")?.map(|text| duration::parse(&text)).transpose();
         Ok(Bounds {
             branch: self.text("branch")?,
+            push: self.get("push", "true or false", Value::as_bool)?,
             max_cycles: self.whole("max-cycles")?,
             max_workers: self.whole("max-workers")?,
             max_tokens: self.whole("max-tokens")?,

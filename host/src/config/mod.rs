@@ -99,6 +99,13 @@ pub struct Options {
     /// Whether the branch moves. Otherwise the working tree gets the changes,
     /// uncommitted, at the end.
     pub auto_commit: bool,
+    /// Whether what has landed is pushed to the remote `origin`, where there is
+    /// one, after each cycle.
+    #[serde(default = "yes")]
+    pub push: bool,
+    /// Whether the checkouts stay when the run has ended, for a look at them.
+    #[serde(default)]
+    pub keep_checkouts: bool,
     /// The folder with `plugins.toml`; the shipped one where none is named.
     pub plugins: Option<PathBuf>,
     /// The task database; below the root path where none is named.
@@ -144,6 +151,8 @@ impl Options {
             max_cycles,
             max_workers,
             auto_commit: true,
+            push: true,
+            keep_checkouts: false,
             plugins: None,
             database: None,
             cache: None,
@@ -244,6 +253,11 @@ impl Options {
         serde_json::to_string(self)
             .map_err(|error| Error::failed(format!("the options can't be written down: {error}")))
     }
+}
+
+/// What an option is where a run is older than it.
+fn yes() -> bool {
+    true
 }
 
 fn shipped_plugins(program: &Path) -> Option<PathBuf> {

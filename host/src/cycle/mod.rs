@@ -104,6 +104,10 @@ pub trait Crew: Send + Sync + 'static {
         report: CycleReport,
     ) -> impl Future<Output = Result<Verdict, Setback>> + Send;
 
+    /// Shares what has landed with others, and takes in what they shared, if it
+    /// is to; tells of it by events.
+    fn publish(&self) -> impl Future<Output = Result<()>> + Send;
+
     /// Brings the cycle's work to the user's branch; returns a sentence that
     /// says what became of it, where there is something to say.
     fn end_cycle(&self) -> impl Future<Output = Result<Option<String>>> + Send;
@@ -226,11 +230,7 @@ async fn run_cycle<S: Store, C: Crew>(
     if let Some(message) = crew.end_cycle().await? {
         store.record("host", Event::Branch { message }).await?;
     }
-    let head = crew.head().await?;
-    let check = tokio::select! {
-        check = crew.check(&head) => check?,
-        () = stopped(&mut stop) => return Ok(None),
-    };
+    let Some((head, check)) = check_and_publish(crew, &mut stop).await? else { return Ok(None) };
     let state = store.cycle_state(cycle).await?;
     let report = CycleReport {
         overview: state.overview,
@@ -249,6 +249,36 @@ async fn run_cycle<S: Store, C: Crew>(
     let counts = store.end_cycle(end).await?;
     crash::point("cycle: judged");
     Ok(Some(EndedCycle { cycle, counts, verdict }.into()))
+}
+
+/// Checks what the cycle has come to and shares it; returns it with what the
+/// check says of it, or none where a person stopped the run.
+async fn check_and_publish<C: Crew>(
+    crew: &Arc<C>,
+    stop: &mut Stop,
+) -> Result<Option<(String, Option<CheckResult>)>> {
+    let head = crew.head().await?;
+    let Some(check) = unless_stopped(stop, crew.check(&head)).await? else { return Ok(None) };
+    // Not broken off in the middle: it moves what the run stands on.
+    crew.publish().await?;
+    let published = crew.head().await?;
+    if published == head {
+        return Ok(Some((head, check)));
+    }
+    // What others have shared came in with it.
+    let check = unless_stopped(stop, crew.check(&published)).await?;
+    Ok(check.map(|check| (published, check)))
+}
+
+/// What `work` comes to; none where a person's wish came first.
+async fn unless_stopped<T>(
+    stop: &mut Stop,
+    work: impl Future<Output = Result<T>>,
+) -> Result<Option<T>> {
+    tokio::select! {
+        done = work => done.map(Some),
+        () = stopped(stop) => Ok(None),
+    }
 }
 
 /// Waits for a person's wish; for ever, where nobody can utter one any more.

@@ -237,6 +237,10 @@ impl Crew for FakeCrew {
         Ok(())
     }
 
+    async fn publish(&self) -> Result<()> {
+        Ok(())
+    }
+
     async fn end_cycle(&self) -> Result<Option<String>> {
         Ok(None)
     }

@@ -211,6 +211,22 @@ pub enum Event {
         /// One sentence.
         message: String,
     },
+    /// What has landed so far was pushed to the remote `origin`.
+    Pushed {
+        /// The branch there.
+        branch: String,
+        /// The commit that it stands on.
+        commit: String,
+        /// Whether what others had pushed was merged in first.
+        merged: bool,
+    },
+    /// A run's checkouts at its end.
+    Checkouts {
+        /// What they take of the disk.
+        bytes: u64,
+        /// The folder in which they stay, if they do.
+        kept: Option<String>,
+    },
     /// Something that a person should know.
     Warning {
         /// One sentence.

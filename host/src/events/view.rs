@@ -202,6 +202,7 @@ impl RunView {
                 self.end_attempt(task, |tasks| take(&mut tasks.in_progress, &mut tasks.failed));
             }
             Event::Landed { commit, .. } => self.tip.clone_from(commit),
+            Event::Pushed { commit, .. } => self.tip.clone_from(commit),
             Event::ModelUsed { role, usage, .. } => self.usage.add(*role, *usage),
             Event::Branch { message } | Event::Warning { message } => {
                 self.notice = Some(message.clone());
@@ -210,6 +211,7 @@ impl RunView {
             // with it; a role's is one of several and shows in its end.
             Event::AttemptFailed { again: false, .. }
             | Event::RoleFailed { .. }
+            | Event::Checkouts { .. }
             | Event::Checked { .. } => {}
         }
     }

@@ -11,6 +11,10 @@ use wasmtime::{Cache, CacheConfig, Config, Engine};
 use super::limits::TICK_MILLISECONDS;
 use crate::{Error, Result};
 
+/// Bytes of compiled components that are kept; beyond that, those go that were
+/// not used for the longest time.
+const LARGEST_CACHE: u64 = 512 * 1024 * 1024;
+
 /// Makes the engine. Proposals that no guest needs are off, since each is
 /// code that a hostile component could reach.
 pub(super) fn new(cache: &Path) -> Result<Engine> {
@@ -26,7 +30,7 @@ pub(super) fn new(cache: &Path) -> Result<Engine> {
         .wasm_multi_memory(false)
         .epoch_interruption(true);
     let mut cache_config = CacheConfig::new();
-    cache_config.with_directory(cache);
+    cache_config.with_directory(cache).with_files_total_size_soft_limit(LARGEST_CACHE);
     match Cache::new(cache_config) {
         Ok(cache) => drop(config.cache(Some(cache))),
         Err(error) => {

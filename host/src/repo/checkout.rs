@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::changes::{Change, ChangeKind, Changes};
-use super::checkouts::RunFolder;
+use super::checkouts::{RunFolder, empty, remove};
 use super::compare::{Difference, Held, differences};
 use super::contents::read_contents;
 use super::folder::Folder;
@@ -23,6 +23,9 @@ use crate::{Error, Result};
 const LARGEST_FILE: u64 = 50 * 1024 * 1024;
 /// The most that one landing may hold, in bytes: it is kept in memory.
 const LARGEST_CHANGES: u64 = 256 * 1024 * 1024;
+
+/// Where what tools have replaced is held.
+const KEPT: &str = "refs/code-agent/kept/";
 
 /// What a slot's folders beside its checkout end with: its temporary files, the
 /// home of its commands, and where their root is built.
@@ -87,7 +90,7 @@ impl Checkout {
         }
         let done = put_back(&git, &self.folder, known, touched, target).or_else(|error| {
             tracing::warn!(%path, %error, "a checkout is broken and made anew");
-            self.run_folder.empty(self.folder.path())?;
+            empty(self.folder.path())?;
             put_back(&git, &self.folder, Held::default(), Touched::Anything, target)
         });
         *held = done.map_err(failed(format!("put the checkout {path} to commit {commit}")))?;
@@ -107,8 +110,13 @@ impl Checkout {
 
     /// Has git keep these bytes; returns the blob's id.
     pub fn keep(&self, bytes: &[u8]) -> Result<String> {
-        let kept = self.repository.git()?.blob(bytes).map(|id| id.to_string());
-        kept.map_err(failed("keep what a tool replaces"))
+        let git = self.repository.git()?;
+        let doing = "keep what a tool replaces";
+        let blob = git.blob(bytes).map_err(failed(doing))?;
+        // Git's gc removes what no reference holds; this one goes with `prune`.
+        let name = format!("{KEPT}{}/{blob}", self.run_folder.run());
+        git.reference(&name, blob, true, "code-agent: kept").map_err(failed(doing))?;
+        Ok(blob.to_string())
     }
 
     /// Empties the folder, ignored files included, and the home beside it.
@@ -117,11 +125,9 @@ impl Checkout {
         *held = Held::default();
         self.touched().note_command(false);
         let path = self.folder.path();
-        let emptied = self.run_folder.empty(path).and_then(|()| {
-            match self.run_folder.remove(&beside(path, HOME)) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-                other => other,
-            }
+        let emptied = empty(path).and_then(|()| match remove(&beside(path, HOME)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
         });
         emptied.map_err(failed(format!("empty the checkout {}", path.display())))
     }
@@ -189,7 +195,7 @@ impl Drop for Checkout {
         let path = self.folder.path();
         let beside = [TEMPORARY, HOME, ROOT].map(|ending| beside(path, ending));
         for path in beside.iter().map(PathBuf::as_path).chain([path]) {
-            match self.run_folder.remove(path) {
+            match self.run_folder.close(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     tracing::warn!(path = %path.display(), %error, "a slot's folder could not be removed");
                 }

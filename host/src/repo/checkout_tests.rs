@@ -13,7 +13,7 @@ use super::*;
 
 /// A checkout that stands on `main`, with its folder's path.
 fn checkout(sandbox: &Sandbox) -> (Checkout, std::path::PathBuf) {
-    let checkouts = Checkouts::new(sandbox.open(), "r1", &sandbox.cache()).unwrap();
+    let checkouts = Checkouts::new(sandbox.open(), "r1", &sandbox.cache(), false).unwrap();
     let checkout = checkouts.open("slot-1").unwrap();
     checkout.reset(&sandbox.git(&["rev-parse", "HEAD"])).unwrap();
     // The tests write as commands do, at any time.
@@ -127,7 +127,7 @@ fn an_edit_of_the_same_size_and_time_is_found() {
 fn what_lies_outside_the_root_path_is_left_out_and_named() {
     let sandbox = Sandbox::with(&[("src/a", "one\n"), ("b", "one\n")]);
     let repository = Repository::open(&sandbox.top().join("src"), "main", true).unwrap();
-    let checkouts = Checkouts::new(repository, "r1", &sandbox.cache()).unwrap();
+    let checkouts = Checkouts::new(repository, "r1", &sandbox.cache(), false).unwrap();
     let checkout = checkouts.open("slot-1").unwrap();
     checkout.reset(&sandbox.git(&["rev-parse", "HEAD"])).unwrap();
     for name in ["src/a", "b", "srcs"] {
@@ -208,6 +208,6 @@ fn folders_go_with_their_owners() {
     checkout.close();
     assert!(!folder.exists() && !folder.parent().unwrap().exists());
     let inside = sandbox.top().join("cache");
-    assert!(matches!(Checkouts::new(sandbox.open(), "r1", &inside), Err(Error::Usage(_))));
+    assert!(matches!(Checkouts::new(sandbox.open(), "r1", &inside, false), Err(Error::Usage(_))));
     assert!(!inside.exists());
 }

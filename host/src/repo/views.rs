@@ -194,7 +194,7 @@ mod tests {
     use super::*;
 
     fn checkout(sandbox: &Sandbox) -> Checkout {
-        let checkouts = Checkouts::new(sandbox.open(), "r1", &sandbox.cache()).unwrap();
+        let checkouts = Checkouts::new(sandbox.open(), "r1", &sandbox.cache(), false).unwrap();
         let checkout = checkouts.open("slot-1").unwrap();
         checkout.reset(&sandbox.git(&["rev-parse", "HEAD"])).unwrap();
         // The tests write as commands do.
