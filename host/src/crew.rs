@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::agent::{
-    Account, Agent, Check, Checker, ClaimLanding, NotLanded, RoleModels, Setup, Slot, blocking,
+    Account, Agent, Check, Checker, ClaimLanding, MergeQueue, NotLanded, RoleModels, Setup, Slot,
+    blocking,
 };
 use crate::clock::Clock;
 use crate::cycle::Crew;
@@ -50,6 +51,11 @@ pub struct HostCrew {
     pub sandbox: Option<Arc<Sandbox>>,
     /// The user's check, if there is one.
     pub checker: Option<Arc<Checker>>,
+    /// Where landings wait to be checked as they land; none where one look at
+    /// each is enough.
+    pub queue: Option<Arc<MergeQueue>>,
+    /// Whether a branch that is red at a cycle's end moves back.
+    pub rollback: bool,
     /// The user's command that prepares a slot.
     pub setup: Option<Setup>,
     /// The run's store, for what calls cost.
@@ -195,6 +201,7 @@ impl HostCrew {
                 checker: checker.clone(),
                 repository: self.repository.clone(),
                 store: self.store.clone(),
+                queue: self.queue.clone(),
             }),
         })
     }
@@ -230,6 +237,51 @@ impl HostCrew {
             Err(Setback::Stop(_)) => {}
         }
         answer
+    }
+
+    /// Moves the run back to the last commit of the cycle where the check is green;
+    /// nowhere, if it was red from the start.
+    async fn roll_back_with(
+        &self,
+        checker: &Checker,
+        base: &str,
+        head: &str,
+        red: CheckResult,
+    ) -> Result<CheckResult> {
+        let (repository, from, to) = (self.repository.clone(), base.to_owned(), head.to_owned());
+        let steps = blocking("listing commits", move || repository.steps(&from, &to)).await?;
+        let commits: Vec<&str> =
+            [base].into_iter().chain(steps.iter().map(|step| step.commit.as_str())).collect();
+        let (green, mut red) = checker.find_red(&commits, red).await?;
+        let Some(last_green) = green.checked_sub(1).and_then(|last| commits.get(last)) else {
+            let why = format!(
+                "The check was red at the cycle's start, {base}, already; nothing was rolled back."
+            );
+            red.output = format!("{why}\n{}", red.output);
+            return Ok(red);
+        };
+        let (repository, run) = (self.repository.clone(), self.store.run().to_owned());
+        let (from, to) = (head.to_owned(), (*last_green).to_owned());
+        let (moved_from, moved_to) = (from.clone(), to.clone());
+        let back =
+            blocking("rolling back", move || repository.roll_back(&run, &moved_from, &moved_to))
+                .await?;
+        let titles: Vec<String> =
+            steps.iter().skip(green - 1).map(|step| step.title.clone()).collect();
+        red.output = format!(
+            "The branch was rolled back from {from} to {to}, where the check is green. What came \
+             after is in no branch any more ({} holds it):\n- {}\nThe check on the first of these \
+             said:\n{}",
+            back.kept,
+            titles.join("\n- "),
+            red.output
+        );
+        self.store.record("host", Event::RolledBack { from, to, kept: back.kept, titles }).await?;
+        if let Some(why) = back.branch_left {
+            let message = format!("the branch still holds what was rolled back: {why}");
+            self.store.record("host", Event::Warning { message }).await?;
+        }
+        Ok(red)
     }
 
     /// The repository's instructions to agents: the nearest to the root path.
@@ -331,6 +383,13 @@ impl Crew for HostCrew {
         let (commit, passed) = (commit.to_owned(), result.passed);
         self.store.record("host", Event::Checked { task: None, commit, passed }).await?;
         Ok(Some(result))
+    }
+
+    async fn roll_back(&self, base: &str, head: &str, red: CheckResult) -> Result<CheckResult> {
+        match &self.checker {
+            Some(checker) if self.rollback => self.roll_back_with(checker, base, head, red).await,
+            _ => Ok(red),
+        }
     }
 
     async fn review(&self, mut brief: Brief, report: CycleReport) -> Result<Verdict, Setback> {

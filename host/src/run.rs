@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 
-use crate::agent::{Checker, RoleModels, RunLog, Setup, blocking};
+use crate::agent::{Checker, MergeBench, MergeQueue, RoleModels, RunLog, Setup, blocking};
 use crate::clock::Clock;
 use crate::config::Options;
 use crate::crew::{HostCrew, bring_in};
@@ -176,12 +176,15 @@ impl Run {
         let lander = Arc::new(Lander::start(&repository, store.run(), log)?);
         let checkouts = Arc::new(checkouts);
         let setup = setup(&options, sandbox.as_ref());
+        let checker = checker(&options, sandbox.as_ref(), setup.clone(), &checkouts);
         let crew = Arc::new(HostCrew {
             plugins,
             models,
             ledger: spending.ledger.clone(),
             repository: repository.clone(),
-            checker: checker(&options, sandbox.as_ref(), setup.clone(), &checkouts),
+            queue: merge_queue(&options, checker.as_ref(), &lander, &repository, &store),
+            rollback: options.rollback,
+            checker,
             checkouts,
             lander: lander.clone(),
             store: store.clone(),
@@ -353,6 +356,18 @@ fn checker(
     let (check, sandbox) = (options.check.clone()?, sandbox?.clone());
     let at_once = std::thread::available_parallelism().map_or(1, usize::from);
     Some(Arc::new(Checker::new(sandbox, check, setup, checkouts.clone(), at_once)))
+}
+
+fn merge_queue(
+    options: &Options,
+    checker: Option<&Arc<Checker>>,
+    lander: &Arc<Lander>,
+    repository: &Repository,
+    store: &RunStore,
+) -> Option<Arc<MergeQueue>> {
+    let checker = checker.filter(|_| options.check_strict)?.clone();
+    let (lander, repository, store) = (lander.clone(), repository.clone(), store.clone());
+    Some(Arc::new(MergeQueue::start(MergeBench { checker, lander, repository, store })))
 }
 
 /// Waits for what is landing, then brings rows, branch and working tree in

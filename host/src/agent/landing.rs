@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Checker, blocking};
+use super::merge_queue::Refused;
+use super::{Checker, MergeQueue, blocking};
 use crate::clock::Clock;
 use crate::events::Event;
 use crate::queue::{Claim, LandingRow, RunStore, Store};
 use crate::repo::{
-    Checkout, LandError, Landed, Lander, Landing, LandingLog, LandingRecord, Repository, try_out,
+    Checkout, LandError, Landed, Lander, Landing, LandingLog, LandingRecord, Repository, stack,
 };
 use crate::transcript::{CallTranscript, Entry, Journal};
 use crate::types::{CheckResult, Report};
@@ -44,6 +45,8 @@ pub struct Check {
     pub repository: Repository,
     /// Where it is told.
     pub store: RunStore,
+    /// Where landings wait, if nothing may land that was not checked as it lands.
+    pub queue: Option<Arc<MergeQueue>>,
 }
 
 /// Why something did not land.
@@ -116,8 +119,13 @@ impl ClaimLanding {
             author_time: self.clock.milliseconds() / 1000,
             memo: Some(self.memo(report)?),
         };
-        if let Some(check) = &self.check {
-            check.look_at(&landing).await?;
+        match &self.check {
+            // What is played back lands in the order in which it did.
+            Some(Check { queue: Some(queue), .. }) if !self.transcript.is_replay() => {
+                return Ok(landed(queue.land(landing, self.transcript.clone()).await?)?);
+            }
+            Some(check) => check.look_at(&landing).await?,
+            None => {}
         }
         // In a replay, now that it may land, it waits for its turn.
         let turn = self.transcript.landing().await.map_err(Setback::Stop)?;
@@ -146,11 +154,23 @@ impl ClaimLanding {
     }
 }
 
+impl From<Refused> for NotLanded {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Red(check) => Self::Red(check),
+            Refused::Failed(error) => Self::Setback(Setback::Stop(error)),
+        }
+    }
+}
+
 /// What an outcome of a landing means for the attempt.
 fn landed(outcome: Result<Landed, LandError>) -> Result<Option<Landed>, Setback> {
     match outcome {
         Ok(landed) => Ok(Some(landed)),
         Err(LandError::Nothing) => Ok(None),
+        Err(LandError::Unchecked) => {
+            Err(Setback::Attempt("the branch moved while it was checked".into()))
+        }
         Err(LandError::Late) => {
             Err(Setback::Attempt("its lease ran out before it could land".into()))
         }
@@ -168,11 +188,11 @@ impl Check {
         let (repository, run) = (self.repository.clone(), self.store.run().to_owned());
         let wanted = landing.clone();
         let tried =
-            blocking("putting a landing together", move || Ok(try_out(&repository, &run, &wanted)));
-        let commit = match tried.await.map_err(Setback::Stop)? {
-            Ok(commit) => commit,
+            blocking("putting a landing together", move || stack(&repository, &run, &[&wanted]));
+        let commit = match tried.await.map_err(Setback::Stop)?.pop() {
+            Some(Ok(commit)) => commit,
             // The landing itself says what is in its way.
-            Err(_) => return Ok(()),
+            _ => return Ok(()),
         };
         let result = self.checker.check(&commit).await.map_err(Setback::Stop)?;
         let (task, passed) = (Some(landing.task_id.clone()), result.passed);
@@ -221,6 +241,10 @@ impl LandingLog for RunLog {
     }
 
     fn ended(&mut self, landing: &Landing, outcome: &Result<Landed, LandError>) {
+        // It is tried again, under the same id.
+        if matches!(outcome, Err(LandError::Unchecked)) {
+            return;
+        }
         self.journal.write(Entry::Landed {
             landing: landing.landing_id.clone(),
             commit: outcome.as_ref().ok().map(|landed| landed.commit.clone()),

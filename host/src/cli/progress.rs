@@ -54,6 +54,13 @@ pub(super) fn line(recorded: &Recorded) -> Option<String> {
         Event::Checked { commit, passed, .. } => {
             format!("the check is {} on {}", if *passed { "green" } else { "RED" }, short(commit))
         }
+        Event::RolledBack { from, to, kept, titles } => format!(
+            "ROLLED BACK from {} to {}: {} commits are in {kept} now: {}",
+            short(from),
+            short(to),
+            titles.len(),
+            clip(&titles.join(", "))
+        ),
         Event::Landed { commit, .. } => format!("{}: landed {}", recorded.who, short(commit)),
         Event::TaskCompleted { title, .. } => format!("done: {title}"),
         Event::TaskFailed { title, .. } => format!("TASK FAILED: {title}"),

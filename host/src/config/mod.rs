@@ -79,6 +79,12 @@ pub struct Options {
     /// does not land.
     #[serde(default)]
     pub check: Option<String>,
+    /// Whether nothing lands that was not checked as it lands.
+    #[serde(default)]
+    pub check_strict: bool,
+    /// Whether the run moves back where the check is red at a cycle's end.
+    #[serde(default)]
+    pub rollback: bool,
     /// What models cost, by `NAME` or `PROVIDER:NAME`, where that is not known
     /// or not right.
     #[serde(default)]
@@ -144,6 +150,8 @@ impl Options {
             unsandboxed_commands: false,
             setup: None,
             check: None,
+            check_strict: false,
+            rollback: false,
             prices: BTreeMap::new(),
             max_tokens: None,
             max_cost: None,
@@ -195,6 +203,9 @@ impl Options {
             return Err(Error::usage("--max-cost has to be US dollars, 0 or more"));
         }
         self.access.check()?;
+        if self.check.is_none() && (self.check_strict || self.rollback) {
+            return Err(Error::usage("--check-strict and --rollback need a --check COMMAND"));
+        }
         if self.replay.is_some() {
             return Ok(());
         }

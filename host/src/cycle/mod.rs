@@ -97,6 +97,15 @@ pub trait Crew: Send + Sync + 'static {
     /// Runs the user's check on a commit; none where there is no check.
     fn check(&self, commit: &str) -> impl Future<Output = Result<Option<CheckResult>>> + Send;
 
+    /// Moves the run from `head`, where the check is red, back to the last commit
+    /// where it is green, if the user wants that; returns what the judge is told.
+    fn roll_back(
+        &self,
+        base: &str,
+        head: &str,
+        red: CheckResult,
+    ) -> impl Future<Output = Result<CheckResult>> + Send;
+
     /// Asks the judge.
     fn review(
         &self,
@@ -227,10 +236,9 @@ async fn run_cycle<S: Store, C: Crew>(
     let work = CycleWork::new(store, crew, brief.clone(), limits);
     let Some(workers) = work.run(open, stop.clone()).await? else { return Ok(None) };
 
-    if let Some(message) = crew.end_cycle().await? {
-        store.record("host", Event::Branch { message }).await?;
-    }
-    let Some((head, check)) = check_and_publish(crew, &mut stop).await? else { return Ok(None) };
+    let Some((head, check)) = finish(store, crew, &base, &mut stop).await? else {
+        return Ok(None);
+    };
     let state = store.cycle_state(cycle).await?;
     let report = CycleReport {
         overview: state.overview,
@@ -251,14 +259,26 @@ async fn run_cycle<S: Store, C: Crew>(
     Ok(Some(EndedCycle { cycle, counts, verdict }.into()))
 }
 
-/// Checks what the cycle has come to and shares it; returns it with what the
-/// check says of it, or none where a person stopped the run.
-async fn check_and_publish<C: Crew>(
+/// Checks what the cycle has come to, brings it to the user's branch and shares
+/// it; returns it with what the check says of it, or none where a person stopped
+/// the run.
+async fn finish<S: Store, C: Crew>(
+    store: &S,
     crew: &Arc<C>,
+    base: &str,
     stop: &mut Stop,
 ) -> Result<Option<(String, Option<CheckResult>)>> {
     let head = crew.head().await?;
-    let Some(check) = unless_stopped(stop, crew.check(&head)).await? else { return Ok(None) };
+    let Some(mut check) = unless_stopped(stop, crew.check(&head)).await? else { return Ok(None) };
+    if let Some(red) = check.take_if(|check| !check.passed) {
+        let back = unless_stopped(stop, crew.roll_back(base, &head, red)).await?;
+        let Some(told) = back else { return Ok(None) };
+        check = Some(told);
+    }
+    let head = crew.head().await?;
+    if let Some(message) = crew.end_cycle().await? {
+        store.record("host", Event::Branch { message }).await?;
+    }
     // Not broken off in the middle: it moves what the run stands on.
     crew.publish().await?;
     let published = crew.head().await?;

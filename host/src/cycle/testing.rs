@@ -225,6 +225,10 @@ impl Crew for FakeCrew {
         Ok(None)
     }
 
+    async fn roll_back(&self, _base: &str, _head: &str, red: CheckResult) -> Result<CheckResult> {
+        Ok(red)
+    }
+
     async fn review(&self, brief: Brief, _report: CycleReport) -> Result<Verdict, Setback> {
         (self.review)(brief)
     }

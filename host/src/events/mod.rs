@@ -146,6 +146,17 @@ pub enum Event {
         /// Whether there is another attempt.
         again: bool,
     },
+    /// The check was red at a cycle's end, and the run moved back.
+    RolledBack {
+        /// The commit that the run stood on.
+        from: String,
+        /// The last commit where the check was green, where it stands now.
+        to: String,
+        /// The reference that holds the first.
+        kept: String,
+        /// The titles of the commits in between.
+        titles: Vec<String>,
+    },
     /// The user's check has looked at a commit.
     Checked {
         /// The task that it was made for; none for the branch at a cycle's end.

@@ -203,6 +203,7 @@ impl RunView {
             }
             Event::Landed { commit, .. } => self.tip.clone_from(commit),
             Event::Pushed { commit, .. } => self.tip.clone_from(commit),
+            Event::RolledBack { to, .. } => self.tip.clone_from(to),
             Event::ModelUsed { role, usage, .. } => self.usage.add(*role, *usage),
             Event::Branch { message } | Event::Warning { message } => {
                 self.notice = Some(message.clone());

@@ -123,7 +123,13 @@ impl Repository {
     }
 
     /// Moves the branch, with its working tree where it is checked out.
-    fn bring_branch(&self, git: &git2::Repository, run: &str, from: Oid, to: Oid) -> Result<()> {
+    pub(super) fn bring_branch(
+        &self,
+        git: &git2::Repository,
+        run: &str,
+        from: Oid,
+        to: Oid,
+    ) -> Result<()> {
         let holders = worktrees::holders(self)?;
         // What is not moved has the work still.
         let work = self.branch_reference();

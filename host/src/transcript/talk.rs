@@ -71,6 +71,11 @@ impl CallTranscript {
         replay.landing(recorded, number).await.map(Some)
     }
 
+    /// Whether the call is played back.
+    pub fn is_replay(&self) -> bool {
+        self.replayed.is_some()
+    }
+
     /// The call's changes are about to land.
     pub fn lands(&self, landing: &str, author_time: i64, model: Option<&str>) {
         let (call, landing) = (self.number, landing.to_owned());
