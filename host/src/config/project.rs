@@ -44,7 +44,7 @@ pub(super) fn load(root_path: &Path, defaults: &Options) -> Result<Bounds> {
     if bounds.push == Some(true) {
         return Err(top.wrong(
             "`push` may be false in a file of the repository; that you want it to be true, say in \
-             your own config",
+             your own config.toml",
         ));
     }
     no_more(&top, "max-cycles", bounds.max_cycles, defaults.max_cycles)?;
@@ -91,7 +91,7 @@ mod tests {
             ("api-base = 'http://evil'", "`api-base`"),
             ("[models.worker]\nmodel = 'openai:dear'", "`models`"),
             ("[prices.'x']\ninput = 0", "`prices`"),
-            ("push = true\n# config.toml", "`push`"),
+            ("push = true", "`push`"),
         ] {
             let sentence = load_text(text).unwrap_err().to_string();
             assert!(sentence.contains(word) && sentence.contains("config.toml"), "{sentence}");

@@ -12,16 +12,13 @@ use super::contents::{make_accessible, read_contents};
 use super::folder::Folder;
 use super::open::Repository;
 use super::reset::put_back;
-use super::{commit_id, failed};
+use super::{commit_id, failed, kept};
 use crate::{Error, Result};
 
 /// The largest file that lands, in bytes.
 const LARGEST_FILE: u64 = 50 * 1024 * 1024;
 /// The most that one landing may hold, in bytes: it is kept in memory.
 const LARGEST_CHANGES: u64 = 256 * 1024 * 1024;
-
-/// Where what tools have replaced is held.
-const KEPT: &str = "refs/code-agent/kept/";
 
 /// One slot's checkout. Its folder is removed when it is dropped.
 #[derive(Debug)]
@@ -78,13 +75,8 @@ impl Checkout {
 
     /// Has git keep these bytes; returns the blob's id.
     pub fn keep(&self, bytes: &[u8]) -> Result<String> {
-        let git = self.repository.git()?;
-        let doing = "keep what a tool replaces";
-        let blob = git.blob(bytes).map_err(failed(doing))?;
-        // Git's gc removes what no reference holds; this one goes with `prune`.
-        let name = format!("{KEPT}{}/{blob}", self.run_folder.run());
-        git.reference(&name, blob, true, "code-agent: kept").map_err(failed(doing))?;
-        Ok(blob.to_string())
+        let _alone = self.run_folder.keeping();
+        kept::keep(&self.repository, self.run_folder.run(), bytes)
     }
 
     /// Removes the folder.

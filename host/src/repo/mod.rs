@@ -11,6 +11,7 @@ mod compare;
 mod contents;
 pub mod folder;
 mod hooks;
+mod kept;
 mod landing;
 mod listing;
 pub mod lock;
