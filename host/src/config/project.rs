@@ -91,7 +91,7 @@ mod tests {
             ("api-base = 'http://evil'", "`api-base`"),
             ("[models.worker]\nmodel = 'openai:dear'", "`models`"),
             ("[prices.'x']\ninput = 0", "`prices`"),
-            ("push = true\n# config.toml", "`push`"),
+            ("push = true", "`push`"),
         ] {
             let sentence = load_text(text).unwrap_err().to_string();
             assert!(sentence.contains(word) && sentence.contains("config.toml"), "{sentence}");

@@ -16,16 +16,13 @@ use super::open::Repository;
 use super::path::CheckoutPath;
 use super::reset::put_back;
 use super::touched::Touched;
-use super::{commit_id, failed};
+use super::{commit_id, failed, kept};
 use crate::{Error, Result};
 
 /// The largest file that lands, in bytes.
 const LARGEST_FILE: u64 = 50 * 1024 * 1024;
 /// The most that one landing may hold, in bytes: it is kept in memory.
 const LARGEST_CHANGES: u64 = 256 * 1024 * 1024;
-
-/// Where what tools have replaced is held.
-const KEPT: &str = "refs/code-agent/kept/";
 
 /// What a slot's folders beside its checkout end with: its temporary files, the
 /// home of its commands, and where their root is built.
@@ -110,13 +107,8 @@ impl Checkout {
 
     /// Has git keep these bytes; returns the blob's id.
     pub fn keep(&self, bytes: &[u8]) -> Result<String> {
-        let git = self.repository.git()?;
-        let doing = "keep what a tool replaces";
-        let blob = git.blob(bytes).map_err(failed(doing))?;
-        // Git's gc removes what no reference holds; this one goes with `prune`.
-        let name = format!("{KEPT}{}/{blob}", self.run_folder.run());
-        git.reference(&name, blob, true, "code-agent: kept").map_err(failed(doing))?;
-        Ok(blob.to_string())
+        let _alone = self.run_folder.keeping();
+        kept::keep(&self.repository, self.run_folder.run(), bytes)
     }
 
     /// Empties the folder, ignored files included, and the home beside it.

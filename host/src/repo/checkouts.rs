@@ -9,7 +9,7 @@ use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -51,6 +51,8 @@ pub(super) struct RunFolder {
     path: PathBuf,
     /// The run's id.
     run: String,
+    /// Held by whoever has git keep something.
+    keeping: Mutex<()>,
     /// Whether the checkouts stay when nobody works in them any more.
     keep: bool,
     /// Locked as long as the host lives: who can lock it has found a dead one's.
@@ -68,7 +70,7 @@ impl RunFolder {
                 // Another run may just have removed it as a dead one's.
                 Ok(()) if is_at(&lock, &path).map_err(failed(doing()))? => {
                     let run = run.to_owned();
-                    return Ok(Self { path, run, keep, lock });
+                    return Ok(Self { path, run, keeping: Mutex::default(), keep, lock });
                 }
                 Ok(()) | Err(TryLockError::WouldBlock) => thread::sleep(BETWEEN_TRIES),
                 Err(TryLockError::Error(error)) => return Err(failed(doing())(error)),
@@ -83,6 +85,12 @@ impl RunFolder {
     /// The run's id.
     pub(super) fn run(&self) -> &str {
         &self.run
+    }
+
+    /// Waits until nobody else of the run keeps something.
+    pub(super) fn keeping(&self) -> MutexGuard<'_, ()> {
+        // It guards nothing that a panic could leave half done.
+        self.keeping.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Removes a slot's checkout, unless it is to stay.

@@ -12,6 +12,7 @@ mod contents;
 pub mod folder;
 mod hooks;
 mod ignored;
+mod kept;
 mod landing;
 pub mod lock;
 mod merge;

@@ -19,7 +19,7 @@ use super::open::Repository;
 use super::references::{run_reference, run_tip, sync_reference};
 use super::tree::difference;
 use super::worktrees::{self, Holder};
-use super::{commit_id, failed, pack};
+use super::{commit_id, failed, kept, pack};
 use crate::Result;
 
 /// Marks that a run's work is on its way into working trees; names the commit.
@@ -46,6 +46,7 @@ impl Repository {
         let ours = |text: &str| text.trim().is_empty() || text.trim() == tip.to_string();
         remove_lock(&common.join(format!("{}.lock", self.branch_reference())), ours)?;
         pack::remove_leftovers(common, run)?;
+        kept::remove_locks(common, run)?;
         remove_unfinished_objects(&common.join("objects"), SystemTime::now())?;
         let Some(to) = moving(&git, run)? else { return Ok(()) };
         for holder in worktrees::holders(self)? {
