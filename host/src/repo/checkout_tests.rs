@@ -265,6 +265,23 @@ fn what_tools_touched_is_all_that_changed() {
     assert!(known.folder().path().join("built/cache").exists(), "ignored files stay");
 }
 
+/// `a-b` stands between `a` and what is in it, wherever names are sorted.
+#[test]
+fn what_was_touched_twice_is_found_once() {
+    let sandbox = Sandbox::with(&[("a/b", "one\n"), ("a-b", "one\n")]);
+    let checkouts = Checkouts::new(sandbox.open(), "r1", &sandbox.cache()).unwrap();
+    let checkout = checkouts.open("slot-1").unwrap();
+    checkout.reset(&sandbox.git(&["rev-parse", "HEAD"])).unwrap();
+    for at in ["a", "a-b", "a/b", "a/c"] {
+        checkout.note(&path(at));
+    }
+    for at in ["a/b", "a-b", "a/c"] {
+        fs::write(checkout.folder().path().join(at), "two\n").unwrap();
+    }
+    let expected = ["a-b", "a/b", "a/c"].map(|at| written(at, "two\n"));
+    assert_eq!(checkout.changes().unwrap().changes, expected);
+}
+
 /// What a tool may do at a path, and how the host hears of it.
 fn touch(checkout: &Checkout, what: usize, file: &str, other: &str) {
     let root = CheckoutPath::top();

@@ -2,7 +2,7 @@
 //! may have changed: the base's files that are not as they should be, and what
 //! the base does not have. One pass, and one `lstat` for each file. Reads only.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
@@ -61,20 +61,28 @@ pub(super) fn scan(
     let mut look = Look::new(folder.directory(), held, obeyed);
     match touched {
         Touched::Paths(paths) => {
-            let mut last: Option<&CheckoutPath> = None;
-            for path in paths {
-                if !last.is_some_and(|last| path.is_within(last)) {
-                    look.at_path(path)?;
-                    last = Some(path);
-                }
-            }
+            let alone: Vec<_> = paths.iter().filter(|path| !lies_below(path, paths)).collect();
+            alone.iter().try_for_each(|path| look.at_path(path))?;
+            look.unseen(&alone)?;
         }
         Touched::Anything | Touched::AnythingEver => {
             look.everywhere()?;
-            look.unseen(&CheckoutPath::top())?;
+            look.unseen(&[&CheckoutPath::top()])?;
         }
     }
     Ok(look.found)
+}
+
+/// Whether one of these paths is that of a folder that this one lies in.
+fn lies_below(path: &CheckoutPath, paths: &BTreeSet<CheckoutPath>) -> bool {
+    let mut folder = path.parent();
+    while let Some(above) = folder {
+        if paths.contains(&above) {
+            return true;
+        }
+        folder = above.parent();
+    }
+    false
 }
 
 /// A look that is under way.
@@ -83,8 +91,8 @@ struct Look<'a> {
     held: &'a Held,
     obeyed: Obeyed,
     /// The base's files that were found in their folders, by the addresses of
-    /// their paths.
-    seen: HashSet<usize>,
+    /// their paths; each once.
+    seen: Vec<usize>,
     real_folders: HashMap<CheckoutPath, bool>,
     /// The rules in folders above touched paths.
     rules: HashMap<PathBuf, Rules>,
@@ -102,7 +110,7 @@ impl<'a> Look<'a> {
             directory,
             held,
             obeyed,
-            seen: HashSet::new(),
+            seen: Vec::new(),
             real_folders: HashMap::new(),
             rules: HashMap::new(),
             reported: HashSet::new(),
@@ -112,17 +120,14 @@ impl<'a> Look<'a> {
 
     /// Looks at a path and all that is below it.
     fn at_path(&mut self, path: &CheckoutPath) -> io::Result<()> {
-        if let Some(rules) = self.rules_above(path)?
-            && let Some(metadata) = lstat(self.directory, path, &mut self.real_folders)?
-        {
-            let relative = path.as_path().to_owned();
-            if let Some(folder) =
-                self.entry(relative, &rules, metadata.is_dir(), || Ok(metadata))?
-            {
-                self.below(vec![(folder, rules)])?;
-            }
+        let Some(rules) = self.rules_above(path)? else { return Ok(()) };
+        let found = lstat(self.directory, path, &mut self.real_folders)?;
+        let Some(metadata) = found else { return Ok(()) };
+        let relative = path.as_path().to_owned();
+        match self.entry(relative, &rules, metadata.is_dir(), || Ok(metadata))? {
+            Some(folder) => self.below(vec![(folder, rules)]),
+            None => Ok(()),
         }
-        self.unseen(path)
     }
 
     /// The rules that hold where a path lies; none where it does not count,
@@ -196,7 +201,7 @@ impl<'a> Look<'a> {
             let mut look = Self::new(directory, held, obeyed);
             look.below(share).map(|()| (look.found, look.seen))
         };
-        let looks: Vec<io::Result<(Scanned, HashSet<usize>)>> = std::thread::scope(|scope| {
+        let looks: Vec<io::Result<(Scanned, Vec<usize>)>> = std::thread::scope(|scope| {
             let looks: Vec<_> =
                 shares.into_iter().map(|share| scope.spawn(move || looked(share))).collect();
             let panicked = |_| Err(io::Error::other("a thread that looks for changes panicked"));
@@ -282,7 +287,7 @@ impl<'a> Look<'a> {
         (path, tracked): (&'a CheckoutPath, &Tracked),
         metadata: Option<&Metadata>,
     ) -> io::Result<()> {
-        self.seen.insert(address(path));
+        self.seen.push(address(path));
         let mode = metadata.and_then(mode_of);
         let is_same = match (mode, metadata) {
             (Some(mode), Some(metadata)) => {
@@ -296,12 +301,16 @@ impl<'a> Look<'a> {
         Ok(())
     }
 
-    /// The base's files at a path and below it that their folders did not show:
+    /// The base's files at these paths and below that their folders did not show:
     /// they are gone, or lie where nothing untracked counts.
-    fn unseen(&mut self, at: &CheckoutPath) -> io::Result<()> {
+    fn unseen(&mut self, places: &[&CheckoutPath]) -> io::Result<()> {
         let held: &'a Held = self.held;
-        for (path, tracked) in held.at_and_below(at) {
-            if !self.seen.contains(&address(path)) {
+        if self.seen.len() == held.files.len() {
+            return Ok(());
+        }
+        let seen: HashSet<usize> = self.seen.iter().copied().collect();
+        for (path, tracked) in places.iter().flat_map(|at| held.at_and_below(at)) {
+            if !seen.contains(&address(path)) {
                 let metadata = lstat(self.directory, path, &mut self.real_folders)?;
                 self.tracked((path, tracked), metadata.as_ref())?;
             }
