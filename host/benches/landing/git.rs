@@ -41,6 +41,8 @@ impl Project {
         run(&top, &["init", "--quiet", "--initial-branch=main"])?;
         run(&top, &["add", "--all"])?;
         run(&top, &["commit", "--quiet", "--message=Begin"])?;
+        // As a clone has it: not a file for each object.
+        run(&top, &["repack", "-a", "-d", "--quiet"])?;
         project.with_files()
     }
 

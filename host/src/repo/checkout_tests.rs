@@ -10,6 +10,8 @@ use super::super::checkouts::Checkouts;
 use super::super::compare::Stamp;
 use super::super::testing::{Sandbox, make_deep, path, removed, run_git, written};
 use super::*;
+use crate::tools::files;
+use crate::tools::place::WriteArea;
 
 /// A checkout that stands on `main`, with its folder's path.
 fn checkout(sandbox: &Sandbox) -> (Checkout, std::path::PathBuf) {
@@ -210,4 +212,89 @@ fn folders_go_with_their_owners() {
     let inside = sandbox.top().join("cache");
     assert!(matches!(Checkouts::new(sandbox.open(), "r1", &inside, false), Err(Error::Usage(_))));
     assert!(!inside.exists());
+}
+
+/// Whatever tools do: where the host has heard of each path, a look at those
+/// alone finds what a look at everything finds, and a reset after it leaves what
+/// a reset of everything leaves.
+#[test]
+fn what_tools_touched_is_all_that_changed() {
+    let files: Vec<String> =
+        (0..40).map(|number| format!("d{}/e{}/f{number}", number % 3, number % 5)).collect();
+    let mut texts: Vec<(&str, &str)> = files.iter().map(|file| (&**file, "one\n")).collect();
+    texts.push((".gitignore", "*.log\nbuilt\n"));
+    let sandbox = Sandbox::with(&texts);
+    let tip = sandbox.git(&["rev-parse", "HEAD"]);
+    let next = sandbox.commit_beside("refs/heads/next", &[("d1/e1/f1", "2\n"), ("new/n", "n\n")]);
+    let checkouts = Checkouts::new(sandbox.open(), "r1", &sandbox.cache()).unwrap();
+    let (known, blind) = (checkouts.open("known").unwrap(), checkouts.open("blind").unwrap());
+    for checkout in [&known, &blind] {
+        checkout.reset(&tip).unwrap();
+        fs::create_dir_all(checkout.folder().path().join("built")).unwrap();
+        fs::write(checkout.folder().path().join("built/cache"), "kept\n").unwrap();
+    }
+    blind.folder_for_command(true);
+    let mut state = 1_u64;
+    let mut random = move |below: usize| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    for round in 0..60 {
+        for _ in 0..random(6) {
+            let number = random(50);
+            let file = files.get(number).cloned();
+            let file = file.unwrap_or_else(|| format!("x{}/y/{number}.log", number % 2));
+            let (what, other) = (random(5), format!("made{}/{}", random(3), random(9)));
+            for checkout in [&known, &blind] {
+                touch(checkout, what, &file, &other);
+            }
+        }
+        let changes = known.changes().unwrap();
+        assert_eq!(changes, blind.changes().unwrap(), "round {round}");
+        assert_eq!(known.status().unwrap(), blind.status().unwrap());
+        let to = if random(2) == 0 { &tip } else { &next };
+        for checkout in [&known, &blind] {
+            checkout.reset(to).unwrap();
+        }
+        assert_eq!(names(known.folder().path()), names(blind.folder().path()), "round {round}");
+        known.folder_for_command(false);
+        assert_eq!(known.changes().unwrap(), Changes::default(), "round {round}");
+        known.reset(to).unwrap();
+    }
+    assert!(known.folder().path().join("built/cache").exists(), "ignored files stay");
+}
+
+/// `a-b` stands between `a` and what is in it, wherever names are sorted.
+#[test]
+fn what_was_touched_twice_is_found_once() {
+    let sandbox = Sandbox::with(&[("a/b", "one\n"), ("a-b", "one\n")]);
+    let checkouts = Checkouts::new(sandbox.open(), "r1", &sandbox.cache()).unwrap();
+    let checkout = checkouts.open("slot-1").unwrap();
+    checkout.reset(&sandbox.git(&["rev-parse", "HEAD"])).unwrap();
+    for at in ["a", "a-b", "a/b", "a/c"] {
+        checkout.note(&path(at));
+    }
+    for at in ["a/b", "a-b", "a/c"] {
+        fs::write(checkout.folder().path().join(at), "two\n").unwrap();
+    }
+    let expected = ["a-b", "a/b", "a/c"].map(|at| written(at, "two\n"));
+    assert_eq!(checkout.changes().unwrap().changes, expected);
+}
+
+/// What a tool may do at a path, and how the host hears of it.
+fn touch(checkout: &Checkout, what: usize, file: &str, other: &str) {
+    let root = CheckoutPath::top();
+    let note = |path: &CheckoutPath| checkout.note(path);
+    let folder = checkout.folder();
+    let area = WriteArea { folder, root: &root, keeper: None, witness: Some(&note) };
+    let (file, other) = (path(file), path(other));
+    // What can't be done is refused, in both checkouts alike.
+    let _ = match what {
+        0 => files::remove(area, &file),
+        1 => files::rename(area, &file, &other),
+        2 => files::rename(area, &file.parent().unwrap(), &other),
+        3 => files::write(area, &file, b"one\n", Some(true)).map(drop),
+        _ => files::write(area, &file, other.as_str().as_bytes(), None).map(drop),
+    };
 }

@@ -93,11 +93,13 @@ fn remove_moved(folder: &Folder, held: &Held, moved: &[CheckoutPath]) -> io::Res
 fn write_ignore_files(git: &git2::Repository, folder: &Folder, held: &mut Held) -> io::Result<()> {
     let mut real_folders = HashMap::new();
     let mut missing = Vec::new();
-    for path in held.files.keys().filter(|path| is_ignore_file(path)) {
+    for (path, tracked) in held.files.iter().filter(|(path, _)| is_ignore_file(path)) {
         let metadata = lstat(folder.directory(), path, &mut real_folders)?;
         let found = metadata.as_ref().and_then(|metadata| Some((mode_of(metadata)?, metadata)));
         let is_there = match found {
-            Some((mode, metadata)) => is_same(folder.directory(), path, mode, metadata, held)?,
+            Some((mode, metadata)) => {
+                is_same(folder.directory(), path, tracked, mode, metadata, held)?
+            }
             None => false,
         };
         if !is_there {

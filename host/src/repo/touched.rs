@@ -63,5 +63,6 @@ impl Default for Touched {
 
 /// Whether the path is that of a `.gitignore`.
 pub(super) fn is_ignore_file(path: &CheckoutPath) -> bool {
-    path.as_path().file_name().is_some_and(|name| name == ".gitignore")
+    let above = path.as_str().strip_suffix(".gitignore");
+    above.is_some_and(|above| above.is_empty() || above.ends_with('/'))
 }
