@@ -226,7 +226,7 @@ fn what_tools_touched_is_all_that_changed() {
     let sandbox = Sandbox::with(&texts);
     let tip = sandbox.git(&["rev-parse", "HEAD"]);
     let next = sandbox.commit_beside("refs/heads/next", &[("d1/e1/f1", "2\n"), ("new/n", "n\n")]);
-    let checkouts = Checkouts::new(sandbox.open(), "r1", &sandbox.cache()).unwrap();
+    let checkouts = Checkouts::new(sandbox.open(), "r1", &sandbox.cache(), false).unwrap();
     let (known, blind) = (checkouts.open("known").unwrap(), checkouts.open("blind").unwrap());
     for checkout in [&known, &blind] {
         checkout.reset(&tip).unwrap();
@@ -269,7 +269,7 @@ fn what_tools_touched_is_all_that_changed() {
 #[test]
 fn what_was_touched_twice_is_found_once() {
     let sandbox = Sandbox::with(&[("a/b", "one\n"), ("a-b", "one\n")]);
-    let checkouts = Checkouts::new(sandbox.open(), "r1", &sandbox.cache()).unwrap();
+    let checkouts = Checkouts::new(sandbox.open(), "r1", &sandbox.cache(), false).unwrap();
     let checkout = checkouts.open("slot-1").unwrap();
     checkout.reset(&sandbox.git(&["rev-parse", "HEAD"])).unwrap();
     for at in ["a", "a-b", "a/b", "a/c"] {
