@@ -5,6 +5,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use git2::{Oid, Signature, Time};
 use tokio::sync::{mpsc, oneshot};
@@ -20,6 +21,9 @@ use crate::{Error, Result, crash};
 
 /// How many may wait in the channel, and how many make a group at most.
 const GROUP: usize = 64;
+/// How long a group waits for the next one to come, and how often at most.
+const PAUSE: Duration = Duration::from_millis(1);
+const MOST_PAUSES: u32 = 10;
 /// Above the loose (1) and packed (2) backends of libgit2, so that what is
 /// written goes to memory.
 const MEMORY_FIRST: i32 = 1_000;
@@ -139,13 +143,17 @@ impl Lander {
         run_tip(&repository.git()?, &run)?;
         let (queue, mut waiting) = mpsc::channel(GROUP);
         let work = move || {
-            let mut group = Vec::new();
+            let (mut group, mut last) = (Vec::new(), 0);
             while waiting.blocking_recv_many(&mut group, GROUP) > 0 {
+                if last > 1 {
+                    gather(&mut waiting, &mut group);
+                }
+                last = group.len();
                 let (checked, group): (Vec<Waiting>, Vec<Waiting>) =
                     group.drain(..).partition(|waiting: &Waiting| waiting.checked.is_some());
-                land_and_answer(&repository, &run, group, &mut log);
-                for alone in checked {
-                    land_and_answer(&repository, &run, vec![alone], &mut log);
+                let groups = checked.into_iter().map(|alone| vec![alone]).chain([group]);
+                for group in groups.filter(|group| !group.is_empty()) {
+                    land_and_answer(&repository, &run, group, &mut log);
                 }
             }
         };
@@ -204,6 +212,24 @@ fn has_ended() -> Error {
 /// What the locks guard is whole at any time, whoever panicked.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Where several landed together the last time, more are likely on their way: a
+/// group costs as many syncs as one landing does, so it waits for them for as
+/// long as they keep coming.
+fn gather(waiting: &mut mpsc::Receiver<Waiting>, group: &mut Vec<Waiting>) {
+    for _ in 0..MOST_PAUSES {
+        let before = group.len();
+        std::thread::sleep(PAUSE);
+        while group.len() < GROUP
+            && let Ok(more) = waiting.try_recv()
+        {
+            group.push(more);
+        }
+        if group.len() == before || group.len() == GROUP {
+            return;
+        }
+    }
 }
 
 fn land_and_answer(
