@@ -23,6 +23,7 @@ mod hostile_planners;
 mod interruption;
 mod large_run;
 mod library;
+mod merging;
 mod models;
 mod program;
 mod project;

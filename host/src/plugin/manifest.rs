@@ -101,6 +101,7 @@ fn parse(folder: &Path, text: &str) -> std::result::Result<Vec<PluginEntry>, Str
             .collect();
         match names.len() {
             1 => {}
+            0 if role.is_optional() => {}
             0 => {
                 return Err(format!(
                     "no plugin fills the role {role}; add a table [plugins.NAME] with role = \"{role}\" and its \

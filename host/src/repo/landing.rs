@@ -22,7 +22,7 @@ use crate::{Error, Result, crash};
 const GROUP: usize = 64;
 /// Above the loose (1) and packed (2) backends of libgit2, so that what is
 /// written goes to memory.
-const MEMORY_FIRST: i32 = 1_000;
+pub(super) const MEMORY_FIRST: i32 = 1_000;
 
 /// What a worker wants to land.
 #[derive(Clone, Debug)]

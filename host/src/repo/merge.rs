@@ -76,9 +76,7 @@ fn merge_whole(
     changes: &[Change],
 ) -> Result<Merged, git2::Error> {
     let worker = git.find_tree(with_changes(git, base, changes)?)?;
-    let mut options = MergeOptions::new();
-    options.find_renames(true);
-    let mut merged = git.merge_trees(base, tip, &worker, Some(&options))?;
+    let mut merged = merged_index(git, [base, tip, &worker])?;
     if merged.has_conflicts() {
         return Ok(Merged::Conflict(conflicting_paths(&merged)?));
     }
@@ -87,11 +85,21 @@ fn merge_whole(
     Ok(if lost.is_empty() { Merged::Tree(result) } else { Merged::Conflict(lost) })
 }
 
+/// Finds what both sides renamed or changed; conflicts stay in the index.
+pub(super) fn merged_index(
+    git: &git2::Repository,
+    [base, tip, worker]: [&Tree<'_>; 3],
+) -> Result<Index, git2::Error> {
+    let mut options = MergeOptions::new();
+    options.find_renames(true);
+    git.merge_trees(base, tip, worker, Some(&options))
+}
+
 /// What only one side changed has to be there (or be gone) in the result.
 /// libgit2 1.9 drops a file without a word where the other side put something
 /// into a folder of that name whose first file is gone (`merge.c`,
 /// `merge_diff_detect_df_conflict` compares with the entry before only).
-fn lost_paths(
+pub(super) fn lost_paths(
     git: &git2::Repository,
     [base, tip, result]: [&Tree<'_>; 3],
     changes: &[Change],

@@ -39,6 +39,13 @@ impl Key {
         let About { role, subject, cycle, attempt, .. } = about;
         Self { role: *role, subject: subject.clone(), cycle: *cycle, attempt: *attempt }
     }
+
+    /// What is repeated as one.
+    fn of_whole(about: &About) -> Self {
+        let key = Self::of(about);
+        let role = if key.role == Role::Merger { Role::Worker } else { key.role };
+        Self { role, ..key }
+    }
 }
 
 /// One call as it was recorded.
@@ -167,17 +174,18 @@ fn run_of(hosts: &[Host]) -> Result<Host> {
 /// A host that goes on with a run repeats the calls that were cut off, and
 /// those whose outcome had not reached the database. So only the last host's
 /// calls count where more than one made the same; and a call that was cut off
-/// counts only under the very last host.
+/// counts only under the very last host. A merger's call is a part of the
+/// worker's attempt, which is repeated as a whole.
 fn kept(calls: &[(u64, Reading)], last_host: u32) -> HashSet<u64> {
     let mut latest: HashMap<Key, u32> = HashMap::new();
     for (_, call) in calls {
-        let host = latest.entry(Key::of(&call.about)).or_default();
+        let host = latest.entry(Key::of_whole(&call.about)).or_default();
         *host = (*host).max(call.host);
     }
     calls
         .iter()
         .filter(|(_, call)| {
-            let repeated = latest.get(&Key::of(&call.about)) != Some(&call.host);
+            let repeated = latest.get(&Key::of_whole(&call.about)) != Some(&call.host);
             !repeated && (call.ended || call.host == last_host)
         })
         .map(|(number, _)| *number)
