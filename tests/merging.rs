@@ -7,10 +7,13 @@ use model_server::{ModelServer, Role, Rule, Script, Turn, call, finish_merge, fi
 use serde_json::{Value, json};
 
 use crate::conflicts::together;
-use crate::program::{Ended, bare, code_agent, hostile_component, model, plugins_with, run};
+use crate::program::{
+    Ended, bare, code_agent, hostile_component, model, plugins_with, resume, run,
+};
 use crate::project::Project;
 use crate::replay::{assert_replays, transcript};
 use crate::scripts::{content_judge, domain, edit, plan, write_file};
+use crate::watched::Watched;
 
 /// Two workers that change the same line at once, whoever merges that.
 fn counting(more: impl IntoIterator<Item = Rule>) -> Script {
@@ -223,5 +226,67 @@ fn what_collides_while_it_is_merged_is_merged_once_more() {
     assert_eq!(project.query::<u32>("SELECT max(attempt) FROM tasks"), 1);
     assert_eq!(project.git(&["rev-list", "--count", "main"]), "4");
     assert!(std::fs::read_to_string(transcript(&project)).unwrap().contains("\"merger\""));
+    assert_replays(&project);
+}
+
+#[test]
+fn a_host_that_is_killed_while_a_merger_works_costs_no_attempt() {
+    let project = project();
+    let held = Rule::merger(&[]).turn(read_marked().barrier("nobody else comes", 2));
+    let server = ModelServer::start(counting([held])).unwrap();
+    let mut program = Watched::start(&mut command(code_agent(&project), &server));
+    program.until_event("merge-tried", "");
+    program.signal("KILL");
+    program.ended();
+    drop(server);
+    let server = ModelServer::start(Script::new([
+        Rule::worker(&["Attempt: 1"])
+            .turn(write_file("count.txt", MERGED))
+            .turn(finish_task("Done after all.")),
+        content_judge(),
+    ]))
+    .unwrap();
+    let mut resumed = resume(&project);
+    run(resumed.args(model(&server))).expect_code(0);
+    assert_eq!(server.violations(), Vec::<String>::new());
+    project.assert_sound();
+    assert_eq!(project.read("count.txt"), MERGED);
+    assert_eq!(project.query::<u32>("SELECT max(attempt) FROM tasks"), 1);
+    assert_replays(&project);
+}
+
+#[test]
+fn a_merge_that_would_lose_a_file_is_not_tried() {
+    let project = project();
+    let ignoring = Rule::worker(&["Task: Count left\n"])
+        .turn(call("list_files_recursive", json!({})).barrier("both work", 2))
+        .turn(edit("count.txt", "count: 0", "count: left"))
+        .turn(write_file(".gitignore", "*.log\n"))
+        .turn(call("git_commit_and_push", json!({ "message": "Ignore logs" })))
+        .turn(finish_task("Done.").barrier("it is ignored", 2).expects(&["landed as"]));
+    let logging = Rule::worker(&["Task: Count right\n", "Attempt: 1"])
+        .turn(call("list_files_recursive", json!({})).barrier("both work", 2))
+        .turn(edit("count.txt", "count: 0", "count: right"))
+        .turn(write_file("right.log", "right\n"))
+        .turn(finish_task("Done.").barrier("it is ignored", 2));
+    let server = ModelServer::start(Script::new([
+        plan(&["left", "right"]),
+        domain("left", &[("Count left", "count.txt")]),
+        domain("right", &[("Count right", "count.txt")]),
+        ignoring,
+        logging,
+        again(&[]),
+        content_judge(),
+    ]))
+    .unwrap();
+    let ended = run(&mut command(code_agent(&project), &server)).expect_code(0);
+    assert_eq!(server.violations(), Vec::<String>::new());
+    project.assert_sound();
+    let events = ended.events();
+    assert_eq!(named(&events, "merge-tried"), Vec::<Value>::new());
+    let warned = named(&events, "warning");
+    let is_told = |one: &Value| one["message"].as_str().unwrap().contains("right.log can't land");
+    assert!(warned.iter().any(is_told), "{warned:?}");
+    assert_eq!(project.read("count.txt"), "count: at the second attempt\n");
     assert_replays(&project);
 }

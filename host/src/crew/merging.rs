@@ -86,14 +86,17 @@ impl HostCrew {
         report: &Report,
     ) -> Result<Merge, Setback> {
         let cycle = brief.cycle;
-        let Some((about, laid)) = self.lay_out(claim, cycle, slot).await? else {
-            return Ok(Merge::NotTried);
+        let (about, laid) = match self.lay_out(claim, cycle, slot).await? {
+            Ok(Some(laid)) => laid,
+            Ok(None) => return Ok(Merge::NotTried),
+            Err(error) => return self.not_tried(claim, &error).await,
         };
         let slot = self.prepared_slot_at(&slot.name, &laid.tip, &mut brief).await;
         let slot = slot.map_err(Setback::Stop)?;
         let (checkout, changes) = (slot.checkout.clone(), laid.changes);
-        let put = blocking("laying a merge out", move || lay(&checkout, &changes)).await;
-        put.map_err(|error| Setback::Attempt(error.to_string()))?;
+        if let Err(error) = blocking("laying a merge out", move || lay(&checkout, &changes)).await {
+            return self.not_tried(claim, &error).await;
+        }
         let request = MergeRequest {
             task: claim.task.clone(),
             report: report.clone(),
@@ -125,7 +128,7 @@ impl HostCrew {
         claim: &Claim,
         cycle: u32,
         slot: &Slot,
-    ) -> Result<Option<(About, LaidOut)>, Setback> {
+    ) -> Result<Result<Option<(About, LaidOut)>>, Setback> {
         let mut about = About {
             agent: claim.slot.clone(),
             role: Role::Merger,
@@ -138,14 +141,22 @@ impl HostCrew {
             None => Some(self.head().await.map_err(Setback::Stop)?),
             Some(replay) => replay.base(&about).await,
         };
-        let Some(tip) = tip else { return Ok(None) };
+        let Some(tip) = tip else { return Ok(Ok(None)) };
         about.base = Some(tip.clone());
         let (repository, checkout) = (self.repository.clone(), slot.checkout.clone());
         let laid = blocking("laying a merge out", move || {
             lay_out(&repository, &checkout.base(), &checkout.changes()?.changes, &tip)
         });
-        let laid = laid.await.map_err(|error| Setback::Attempt(error.to_string()))?;
-        Ok(laid.map(|laid| (about, laid)))
+        Ok(laid.await.map(|laid| laid.map(|laid| (about, laid))))
+    }
+
+    /// The next attempt does not hear of it: a replay, which asks no merger that
+    /// was not asked before, could not tell it the same.
+    async fn not_tried(&self, claim: &Claim, error: &Error) -> Result<Merge, Setback> {
+        let title = &claim.task.draft.title;
+        let message = format!("what collides of \"{title}\" can't be laid out to merge: {error}");
+        self.tell(claim, Event::Warning { message }).await?;
+        Ok(Merge::NotTried)
     }
 
     /// The merger's report; that it gives up is a failure.

@@ -309,6 +309,26 @@ mod tests {
     }
 
     #[test]
+    fn a_merger_whose_worker_is_repeated_does_not_count() {
+        let merge = |call| match work(call, "worker-1", "t1", 1) {
+            Entry::Call { call, about } => {
+                Entry::Call { call, about: About { role: Role::Merger, ..about } }
+            }
+            other => other,
+        };
+        let half = [work(1, "worker-1", "t1", 1), ended(1), lands(1, "l1")];
+        let half = half.into_iter().chain([landed("l1", None, false), merge(2), ended(2)]);
+        let entries: Vec<Entry> = [host()].into_iter().chain(half).collect();
+        let whole = read(entries.clone()).unwrap();
+        assert_eq!((whole.ended, whole.landings.len(), whole.calls.len()), (2, 1, 2));
+        assert_eq!(whole.claims["worker-1"].len(), 1, "a merger claims nothing");
+        // The host ended before what it merged had landed.
+        let again = [host(), work(3, "worker-1", "t1", 1), ended(3)];
+        let schedule = read(entries.into_iter().chain(again).collect()).unwrap();
+        assert_eq!((schedule.ended, schedule.landings.len(), schedule.calls.len()), (1, 0, 1));
+    }
+
+    #[test]
     fn what_time_or_a_crash_has_decided_is_refused() {
         let late = vec![host(), work(1, "w", "t", 1), lands(1, "l"), landed("l", None, true)];
         assert!(read(late).unwrap_err().to_string().contains("lost its lease"));
