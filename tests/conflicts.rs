@@ -1,14 +1,14 @@
-//! Workers that land at the same time.
+//! Workers that land at the same time, where there is no merger.
 
 use model_server::{ModelServer, Rule, Script, call, finish_task};
 use serde_json::json;
 
-use crate::program::{code_agent, model, run};
+use crate::program::{code_agent_without_merger, model, run};
 use crate::project::Project;
 use crate::scripts::{content_judge, domain, edit, plan, write_file};
 
 /// A worker whose change is made only once both workers hold their checkout.
-fn together(title: &str, change: model_server::Turn) -> Rule {
+pub fn together(title: &str, change: model_server::Turn) -> Rule {
     Rule::worker(&[&format!("Task: {title}\n"), "Attempt: 1"])
         .turn(call("list_files_recursive", json!({})).barrier("both work", 2))
         .turn(change)
@@ -27,7 +27,7 @@ fn different_files_at_once_both_land() {
         content_judge(),
     ]))
     .unwrap();
-    let mut command = code_agent(&project);
+    let mut command = code_agent_without_merger(&project);
     command.args(["--goal", "Both", "--max-workers", "2"]).args(model(&server));
     run(&mut command).expect_code(0);
     assert_eq!(server.violations(), Vec::<String>::new());
@@ -60,7 +60,7 @@ fn the_same_line_at_once_lands_at_the_second_attempt() {
         content_judge(),
     ]))
     .unwrap();
-    let mut command = code_agent(&project);
+    let mut command = code_agent_without_merger(&project);
     command.args(["--goal", "Both", "--max-workers", "2", "--json"]).args(model(&server));
     let ended = run(&mut command).expect_code(0);
     assert_eq!(server.violations(), Vec::<String>::new());
@@ -95,7 +95,7 @@ fn a_conflict_in_the_middle_of_a_task_ends_the_attempt() {
         content_judge(),
     ]))
     .unwrap();
-    let mut command = code_agent(&project);
+    let mut command = code_agent_without_merger(&project);
     command.args(["--goal", "Both", "--max-workers", "2"]).args(model(&server));
     run(&mut command).expect_code(0);
     assert_eq!(server.violations(), Vec::<String>::new());
@@ -121,7 +121,7 @@ fn a_task_that_never_lands_is_given_up_and_the_run_goes_on() {
         content_judge(),
     ]))
     .unwrap();
-    let mut command = code_agent(&project);
+    let mut command = code_agent_without_merger(&project);
     command.args(["--goal", "Both"]).args(model(&server));
     run(&mut command).expect_code(0);
     project.assert_sound();

@@ -1,34 +1,22 @@
 //! Components that misbehave: each costs its own domain, never the run.
 
-use std::fs;
 use std::path::PathBuf;
 
 use model_server::{ModelServer, Rule, Script};
 
-use crate::program::{Ended, bare, default_plugins, hostile_component, model, run};
+use crate::program::{Ended, bare, hostile_component, model, plugins_with, run};
 use crate::project::Project;
 use crate::scripts::{content_judge, plan, writer};
 
 /// The default plugins, but for a sub-planner that misbehaves where its
 /// domain's name says so.
 fn plugins_with_hostile_planner(project: &Project, limits: &str) -> PathBuf {
-    let folder = project.beside("plugins");
-    fs::create_dir(&folder).unwrap();
-    let mut manifest = String::new();
-    for role in ["main-planner", "worker", "judge"] {
-        let component = default_plugins().join(role).join(format!("{role}.wasm"));
-        manifest += &format!(
-            "[plugins.{role}]\ncomponent = \"{}\"\nrole = \"{role}\"\n",
-            component.display()
-        );
-    }
-    manifest += &format!(
+    let hostile = format!(
         "[plugins.hostile]\ncomponent = \"{}\"\nrole = \"sub-planner\"\n\
          [plugins.hostile.limits]\n{limits}\n",
         hostile_component().display()
     );
-    fs::write(folder.join("plugins.toml"), manifest).unwrap();
-    folder
+    plugins_with(project, &["main-planner", "worker", "judge"], &hostile)
 }
 
 /// Runs a cycle with a good domain and one of this name.

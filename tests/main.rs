@@ -25,6 +25,7 @@ mod interruption;
 mod large_run;
 mod left_behind;
 mod library;
+mod merging;
 mod models;
 mod program;
 mod project;

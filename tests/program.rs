@@ -1,6 +1,7 @@
 //! Runs the real program and waits for it, but not for ever; or lets it run
 //! while a test looks at it.
 
+use std::fs;
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -53,6 +54,14 @@ pub fn code_agent_at(project: &Project, root_path: &Path) -> Command {
     let mut command = program(project);
     command.arg("--root-path").arg(root_path);
     command.args(["--branch", "main", "--plugins"]).arg(default_plugins());
+    command
+}
+
+/// The same with the default plugins but the merger: what collides is done anew.
+pub fn code_agent_without_merger(project: &Project) -> Command {
+    let mut command = bare(project);
+    let plugins = plugins_with(project, &["main-planner", "sub-planner", "worker", "judge"], "");
+    command.args(["--branch", "main", "--plugins"]).arg(plugins);
     command
 }
 
@@ -168,6 +177,23 @@ pub fn default_plugins() -> PathBuf {
         folder.join("worker/worker.wasm").exists(),
         "build the components first: cargo xtask plugins"
     );
+    folder
+}
+
+/// A folder with the default plugins of these roles, and what else its
+/// `plugins.toml` shall say.
+pub fn plugins_with(project: &Project, roles: &[&str], more: &str) -> PathBuf {
+    let folder = project.beside("plugins");
+    fs::create_dir_all(&folder).unwrap();
+    let mut manifest = String::new();
+    for role in roles {
+        let component = default_plugins().join(role).join(format!("{role}.wasm"));
+        manifest += &format!(
+            "[plugins.{role}]\ncomponent = \"{}\"\nrole = \"{role}\"\n",
+            component.display()
+        );
+    }
+    fs::write(folder.join("plugins.toml"), manifest + more).unwrap();
     folder
 }
 

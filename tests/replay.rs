@@ -9,7 +9,7 @@ use model_server::{ModelServer, Rule, Script, call, finish_task};
 use serde_json::json;
 
 use crate::large_run::Size;
-use crate::program::{Ended, code_agent, model, resume, run};
+use crate::program::{Ended, code_agent, code_agent_without_merger, model, resume, run};
 use crate::project::Project;
 use crate::scripts::{content_judge, domain, edit, plan, write_file, writer};
 use crate::watched::Watched;
@@ -40,8 +40,9 @@ fn replay(clone: &Project, recording: &Path) -> Ended {
     run(&mut command)
 }
 
+/// That nobody has to be asked for the same commits.
 #[track_caller]
-fn assert_replays(project: &Project) -> Project {
+pub fn assert_replays(project: &Project) -> Project {
     let clone = clone_of(project);
     replay(&clone, &transcript(project)).expect_code(0);
     clone.assert_sound();
@@ -92,7 +93,9 @@ fn conflict() -> Project {
         content_judge(),
     ]))
     .unwrap();
-    run(&mut record(&project, &server, 2)).expect_code(0);
+    let mut command = code_agent_without_merger(&project);
+    command.args(["--goal", "Record", "--max-workers", "2"]).args(model(&server));
+    run(&mut command).expect_code(0);
     assert_eq!(project.query::<u32>("SELECT sum(attempt) FROM tasks"), 3);
     project
 }

@@ -12,7 +12,7 @@ use model_server::{ModelServer, Rule, Script, Turn, calls, finish_task};
 use serde_json::json;
 
 use crate::chaos::{Random, Seen, kills, number, seed};
-use crate::program::{code_agent, model, resume, run};
+use crate::program::{code_agent_without_merger, model, resume, run};
 use crate::project::Project;
 use crate::scripts::{content_judge, edit, plan, spawn, task, write_file};
 use crate::watched::Watched;
@@ -138,7 +138,7 @@ fn a_storm_of_landings_loses_and_doubles_nothing() {
     let storm = storm();
     let project = storm.project();
     let server = ModelServer::start(storm.script()).unwrap();
-    let mut command = code_agent(&project);
+    let mut command = code_agent_without_merger(&project);
     command.args(["--goal", "Take all places", "--max-workers", &storm.slots.to_string()]);
     run(command.args(model(&server))).expect_code(0);
     assert_eq!(server.violations(), Vec::<String>::new());
@@ -152,7 +152,7 @@ fn a_storm_under_sigkill_loses_and_doubles_nothing() {
     println!("CHAOS_SEED={seed} CHAOS_KILLS={count}");
     let project = storm.project();
     let server = ModelServer::start(storm.script()).unwrap();
-    let mut command = code_agent(&project);
+    let mut command = code_agent_without_merger(&project);
     command.args(["--goal", "Take all places", "--max-workers", &storm.slots.to_string()]);
     let mut program = Watched::start(command.arg("--json").args(model(&server)));
     let (mut seen, mut killed) = (Seen::default(), 0);

@@ -1,13 +1,15 @@
 //! The roles as they really are: components that talk to a model and work in
 //! checkouts, behind the plain data that `cycle/` asks for. Owns which agent
 //! gets which checkout, model and rights; decides nothing about the cycle.
+//! How a finished task's work lands is `merging`'s.
+
+mod merging;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::agent::{
-    Account, Agent, Check, Checker, ClaimLanding, MergeQueue, NotLanded, RoleModels, Setup, Slot,
-    blocking,
+    Account, Agent, Check, Checker, ClaimLanding, MergeQueue, RoleModels, Setup, Slot, blocking,
 };
 use crate::clock::Clock;
 use crate::cycle::Crew;
@@ -366,13 +368,10 @@ impl Crew for HostCrew {
         let account = self.account(cycle, Some(&claim.task.id));
         let (name, role) = (&claim.slot, Role::Worker);
         let agent = self.agent(name, role, slot.clone(), transcript.clone(), landing, account)?;
-        let report = self.plugins.work(agent.clone(), brief, claim.task.clone()).await;
+        let report = self.plugins.work(agent.clone(), brief.clone(), claim.task.clone()).await;
         let report = self.ended(&agent, cycle, Some(&claim.task.id), report).await?;
         if report.success {
-            let message = commit_message(&claim.task.draft.title, &report);
-            let landing = self.landing(claim, cycle, &transcript)?;
-            let landed = landing.land(&slot.checkout, &message, Some(&report)).await;
-            landed.map_err(NotLanded::into_setback)?;
+            return self.land(claim, brief, &slot, &transcript, report).await;
         }
         Ok(report)
     }
@@ -463,16 +462,4 @@ pub fn bring_in(repository: &Repository, run: &str) -> Result<Option<String>> {
             Some(format!("{reason}. To bring the work in: {command}"))
         }
     })
-}
-
-/// The title, which is one line whatever a planner has made of it, then what
-/// the worker says of its work.
-fn commit_message(title: &str, report: &Report) -> String {
-    let title: Vec<&str> = title.split_whitespace().collect();
-    let mut message = format!("{}\n\n{}", title.join(" "), report.summary.trim());
-    for note in &report.notes {
-        message.push_str("\n- ");
-        message.push_str(note.trim());
-    }
-    message
 }

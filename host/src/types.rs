@@ -57,13 +57,16 @@ pub enum Role {
     SubPlanner,
     /// Does one task.
     Worker,
+    /// Brings a finished task together with what it collides with.
+    Merger,
     /// Decides whether another cycle starts.
     Judge,
 }
 
 impl Role {
     /// All roles, in the order in which a cycle needs them.
-    pub const ALL: [Self; 4] = [Self::MainPlanner, Self::SubPlanner, Self::Worker, Self::Judge];
+    pub const ALL: [Self; 5] =
+        [Self::MainPlanner, Self::SubPlanner, Self::Worker, Self::Merger, Self::Judge];
 
     /// The name that messages, `plugins.toml` and the WIT interfaces use.
     pub fn as_str(self) -> &'static str {
@@ -71,8 +74,14 @@ impl Role {
             Self::MainPlanner => "main-planner",
             Self::SubPlanner => "sub-planner",
             Self::Worker => "worker",
+            Self::Merger => "merger",
             Self::Judge => "judge",
         }
+    }
+
+    /// Whether a run can do without it.
+    pub fn is_optional(self) -> bool {
+        self == Self::Merger
     }
 }
 
@@ -157,7 +166,7 @@ pub struct DomainPlan {
     pub domains: Vec<Domain>,
 }
 
-/// What a worker returns.
+/// What a worker returns, and a merger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// False: what is in the checkout does not land.
@@ -166,6 +175,39 @@ pub struct Report {
     pub summary: String,
     /// Concerns, deviations and findings, for the judge.
     pub notes: Vec<String>,
+}
+
+/// A path at which a worker's changes collide with the branch's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Collision {
+    /// Relative to the repository's top.
+    pub path: String,
+    /// How long the conflict markers in the checkout's file are; none where it
+    /// has none, and is the branch's version.
+    pub markers: Option<u16>,
+    /// What the two sides did to it, for the merger.
+    pub description: String,
+}
+
+/// What a merger is asked to merge.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MergeRequest {
+    /// The worker's task.
+    pub task: Task,
+    /// What the worker says of its work.
+    pub report: Report,
+    /// The commit that the worker started from.
+    pub base: String,
+    /// The commit that the merger's checkout stands on.
+    pub tip: String,
+    /// The commits since the base that touched the colliding files.
+    pub commits: Vec<String>,
+    /// Where the two sides collide.
+    pub collisions: Vec<Collision>,
+    /// What the worker changed since the base, as a unified diff.
+    pub worker_diff: String,
+    /// What the branch changed since the base in the colliding files.
+    pub branch_diff: String,
 }
 
 /// How one task of a cycle ended, as the judge hears it.

@@ -53,6 +53,8 @@ pub struct Check {
 pub enum NotLanded {
     /// The user's check is red on it.
     Red(CheckResult),
+    /// Others have changed the same; a sentence for the next attempt.
+    Conflict(String),
     /// The attempt, or the run, is over.
     Setback(Setback),
 }
@@ -64,10 +66,12 @@ impl From<Setback> for NotLanded {
 }
 
 impl NotLanded {
-    /// For a task that is finished: what is red is up to the next attempt.
+    /// For a task that is finished: what is red or collides is up to the next
+    /// attempt.
     pub fn into_setback(self) -> Setback {
         match self {
             Self::Setback(setback) => setback,
+            Self::Conflict(why) => Setback::Attempt(why),
             Self::Red(check) => Setback::Attempt(format!(
                 "the check `{}` was red on what would have landed:\n{}",
                 check.command_line, check.output
@@ -122,7 +126,7 @@ impl ClaimLanding {
         match &self.check {
             // What is played back lands in the order in which it did.
             Some(Check { queue: Some(queue), .. }) if !self.transcript.is_replay() => {
-                return Ok(landed(queue.land(landing, self.transcript.clone()).await?)?);
+                return landed(queue.land(landing, self.transcript.clone()).await?);
             }
             Some(check) => check.look_at(&landing).await?,
             None => {}
@@ -140,7 +144,7 @@ impl ClaimLanding {
             let commit = outcome.as_ref().ok().map(|landed| landed.commit.as_str());
             turn.ended(commit).map_err(Setback::Stop)?;
         }
-        Ok(landed(outcome)?)
+        landed(outcome)
     }
 
     fn memo(&self, report: Option<&Report>) -> Result<String, Setback> {
@@ -164,20 +168,20 @@ impl From<Refused> for NotLanded {
 }
 
 /// What an outcome of a landing means for the attempt.
-fn landed(outcome: Result<Landed, LandError>) -> Result<Option<Landed>, Setback> {
+fn landed(outcome: Result<Landed, LandError>) -> Result<Option<Landed>, NotLanded> {
     match outcome {
         Ok(landed) => Ok(Some(landed)),
         Err(LandError::Nothing) => Ok(None),
         Err(LandError::Unchecked) => {
-            Err(Setback::Attempt("the branch moved while it was checked".into()))
+            Err(Setback::Attempt("the branch moved while it was checked".into()).into())
         }
         Err(LandError::Late) => {
-            Err(Setback::Attempt("its lease ran out before it could land".into()))
+            Err(Setback::Attempt("its lease ran out before it could land".into()).into())
         }
         Err(LandError::Conflict { files, commits }) => {
-            Err(Setback::Attempt(describe_conflict(&files, &commits)))
+            Err(NotLanded::Conflict(describe_conflict(&files, &commits)))
         }
-        Err(LandError::Failed(error)) => Err(Setback::Stop(error)),
+        Err(LandError::Failed(error)) => Err(Setback::Stop(error).into()),
     }
 }
 

@@ -176,7 +176,8 @@ impl Agent {
                  commit again:\n{}",
                 check.command_line, check.output
             ))),
-            Err(NotLanded::Setback(setback)) => {
+            Err(not_landed) => {
+                let setback = not_landed.into_setback();
                 let why = match &setback {
                     Setback::Attempt(why) => why.clone(),
                     Setback::Stop(error) => error.to_string(),

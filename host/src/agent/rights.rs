@@ -60,15 +60,19 @@ const WORKER: &[Grant] = &[
     Grant::GitWrite,
 ];
 
+const MERGER: &[Grant] =
+    &[Grant::Lm, Grant::Tools, Grant::Files, Grant::Git, Grant::Settings, Grant::FilesWrite];
+
 impl Rights {
     /// The rights that come with a role. Planners read; the judge reads and
-    /// runs commands, in a checkout that is thrown away; a worker reads, writes
-    /// and runs commands.
+    /// runs commands, in a checkout that is thrown away; a worker reads, writes,
+    /// runs commands and lands; a merger does the same, but it lands nothing.
     pub fn of(role: Role) -> Self {
         match role {
             Role::MainPlanner | Role::SubPlanner => Self { grants: READER, commands: false },
             Role::Judge => Self { grants: READER, commands: true },
             Role::Worker => Self { grants: WORKER, commands: true },
+            Role::Merger => Self { grants: MERGER, commands: true },
         }
     }
 
@@ -88,13 +92,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_workers_write_and_planners_run_no_commands() {
+    fn only_workers_land_only_they_and_mergers_write_and_planners_run_no_commands() {
         for role in Role::ALL {
             let rights = Rights::of(role);
-            assert_eq!(rights.allows(Grant::FilesWrite), role == Role::Worker);
+            let writes = matches!(role, Role::Worker | Role::Merger);
+            assert_eq!(rights.allows(Grant::FilesWrite), writes);
             assert_eq!(rights.allows(Grant::GitWrite), role == Role::Worker);
-            let runs = matches!(role, Role::Worker | Role::Judge);
-            assert_eq!(rights.allows(Grant::Commands), runs);
+            assert_eq!(rights.allows(Grant::Commands), writes || role == Role::Judge);
             assert!(!rights.without_commands().allows(Grant::Commands));
             assert!(rights.allows(Grant::Files) && rights.allows(Grant::Lm));
         }

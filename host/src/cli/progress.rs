@@ -61,6 +61,19 @@ pub(super) fn line(recorded: &Recorded) -> Option<String> {
             titles.len(),
             clip(&titles.join(", "))
         ),
+        Event::MergeTried { files, .. } => {
+            format!(
+                "{}: a merger is asked, for it collides in {}",
+                recorded.who,
+                clip(&files.join(", "))
+            )
+        }
+        Event::Merged { commit: Some(commit), .. } => {
+            format!("{}: merged as {}", recorded.who, short(commit))
+        }
+        Event::Merged { commit: None, .. } => {
+            format!("{}: merged; the branch had it all", recorded.who)
+        }
         Event::Landed { commit, .. } => format!("{}: landed {}", recorded.who, short(commit)),
         Event::TaskCompleted { title, .. } => format!("done: {title}"),
         Event::TaskFailed { title, .. } => format!("TASK FAILED: {title}"),

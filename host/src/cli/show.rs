@@ -124,6 +124,12 @@ fn attempt(attempt: &AttemptView) -> String {
         printable(&attempt.slot),
         to_the_second(&attempt.started_at)
     );
+    for merge in &attempt.merges {
+        let end = if merge.merged { "merged" } else { "not merged" };
+        let files = printable(&merge.files.join(", "));
+        let at = time_of_day(&merge.started_at);
+        let _ = writeln!(text, "       {at} a merger was asked, for it collided in {files}: {end}");
+    }
     if let Some(error) = &attempt.error {
         for line in printable_lines(error.trim_end()).lines() {
             let _ = writeln!(text, "       {line}");

@@ -10,8 +10,8 @@ use crate::config::{Named, duration};
 #[derive(Args, Clone)]
 pub(super) struct SpendingArguments {
     /// A model: openai:NAME, anthropic:NAME, vllm:, vllm:NAME, ollama:NAME; for one role with
-    /// ROLE= before it (planner, main-planner, sub-planner, worker, judge); or replay:FILE, a
-    /// recorded run that is played back [a new run's default: vllm:].
+    /// ROLE= before it (planner, main-planner, sub-planner, worker, merger, judge); or
+    /// replay:FILE, a recorded run that is played back [a new run's default: vllm:].
     #[arg(long, value_name = "[ROLE=]MODEL")]
     model: Vec<String>,
     /// The address of the model's server, of one role's with ROLE= before it [default:

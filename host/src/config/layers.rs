@@ -175,6 +175,17 @@ mod tests {
     }
 
     #[test]
+    fn a_merger_has_the_workers_model_where_it_has_none_of_its_own() {
+        let mut options = Options::new("goal", "/");
+        name_models(&mut options, &["worker=vllm:w".to_owned()], &[]).unwrap();
+        let model = |options: &Options, role| options.chosen(role).unwrap().choice.to_string();
+        assert_eq!(model(&options, Role::Merger), "vllm:w");
+        name_models(&mut options, &["merger=openai:m".to_owned()], &[]).unwrap();
+        assert_eq!(model(&options, Role::Merger), "openai:m");
+        assert_eq!(model(&options, Role::Worker), "vllm:w");
+    }
+
+    #[test]
     fn roles_in_flags_are_checked() {
         assert_eq!(split_role("worker=vllm:x").unwrap(), (Some("worker"), "vllm:x"));
         assert_eq!(split_role("http://a/?b=c").unwrap(), (None, "http://a/?b=c"));

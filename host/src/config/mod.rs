@@ -51,7 +51,7 @@ pub struct Options {
     #[serde(skip)]
     pub api_key: Option<Secret>,
     /// What single roles have of their own, by role: `planner`,
-    /// `main-planner`, `sub-planner`, `worker`, `judge`; and `default`.
+    /// `main-planner`, `sub-planner`, `worker`, `merger`, `judge`; and `default`.
     #[serde(default)]
     pub role_models: BTreeMap<String, ModelOptions>,
     /// Keys by provider (`openai`, `anthropic`, `vllm`, `ollama`), for models

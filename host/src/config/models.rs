@@ -13,8 +13,10 @@ use crate::types::Role;
 use crate::{Error, Result};
 
 /// The words that a model can be set for. `planner` is the main planner and
-/// the sub-planners both.
-pub const ROLE_WORDS: [&str; 5] = ["planner", "main-planner", "sub-planner", "worker", "judge"];
+/// the sub-planners both; a merger has the worker's model where it has none of
+/// its own.
+pub const ROLE_WORDS: [&str; 6] =
+    ["planner", "main-planner", "sub-planner", "worker", "merger", "judge"];
 /// The word for what holds where a role has nothing of its own.
 pub const DEFAULT: &str = "default";
 
@@ -57,6 +59,7 @@ fn words(role: Role) -> &'static [&'static str] {
         Role::MainPlanner => &["main-planner", "planner"],
         Role::SubPlanner => &["sub-planner", "planner"],
         Role::Worker => &["worker"],
+        Role::Merger => &["merger", "worker"],
         Role::Judge => &["judge"],
     }
 }

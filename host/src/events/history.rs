@@ -31,6 +31,20 @@ pub struct AttemptView {
     pub end: AttemptEnd,
     /// Why it failed.
     pub error: Option<String>,
+    /// How often a merger was asked, oldest first.
+    #[serde(default)]
+    pub merges: Vec<MergeView>,
+}
+
+/// A merger that was asked when a finished task collided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MergeView {
+    /// When it began.
+    pub started_at: String,
+    /// Where the two sides collided.
+    pub files: Vec<String>,
+    /// Whether what it left completed the task.
+    pub merged: bool,
 }
 
 /// How an attempt ended.
@@ -73,7 +87,19 @@ impl TaskHistory {
                     ended_at: None,
                     end: AttemptEnd::InProgress,
                     error: None,
+                    merges: Vec::new(),
                 });
+            }
+            Event::MergeTried { task, files } if *task == self.task => {
+                let Some(attempt) = self.attempts.last_mut() else { return };
+                let (started_at, files) = (recorded.time.clone(), files.clone());
+                attempt.merges.push(MergeView { started_at, files, merged: false });
+            }
+            Event::Merged { task, .. } if *task == self.task => {
+                let last = self.attempts.last_mut().and_then(|last| last.merges.last_mut());
+                if let Some(merge) = last {
+                    merge.merged = true;
+                }
             }
             Event::Landed { task, commit } if *task == self.task => {
                 self.commits.push(LandedCommit {

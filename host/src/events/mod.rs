@@ -9,7 +9,7 @@ mod view;
 #[cfg(test)]
 mod view_tests;
 
-pub use history::{AttemptEnd, AttemptView, LandedCommit, TaskHistory};
+pub use history::{AttemptEnd, AttemptView, LandedCommit, MergeView, TaskHistory};
 pub use view::{
     CycleView, Phase, PlannerState, PlannerView, RunView, TaskCounts, UsageView, WorkerView,
 };
@@ -165,6 +165,21 @@ pub enum Event {
         commit: String,
         /// Whether it was green.
         passed: bool,
+    },
+    /// A finished task collided with what had landed meanwhile, and a merger
+    /// begins to bring both together.
+    MergeTried {
+        /// The task's id.
+        task: String,
+        /// Where they collide.
+        files: Vec<String>,
+    },
+    /// A merger brought both together, and that is what completed the task.
+    Merged {
+        /// The task's id.
+        task: String,
+        /// What landed; none where the branch had it all.
+        commit: Option<String>,
     },
     /// A commit landed on the run's ref.
     Landed {

@@ -213,6 +213,8 @@ impl RunView {
             Event::AttemptFailed { again: false, .. }
             | Event::RoleFailed { .. }
             | Event::Checkouts { .. }
+            | Event::MergeTried { .. }
+            | Event::Merged { .. }
             | Event::Checked { .. } => {}
         }
     }

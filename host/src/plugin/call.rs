@@ -7,13 +7,16 @@ use std::time::Duration;
 use wasmtime::component::{Instance, InstancePre};
 use wasmtime::{Store, UpdateDeadline};
 
-use super::bindings::exports::code_agent::plugin::{judge, main_planner, sub_planner, worker};
+use super::bindings::exports::code_agent::plugin::{
+    judge, main_planner, merger, sub_planner, worker,
+};
 use super::bounds::Bounded;
 use super::state::CallState;
 use super::{CallFailure, FailureReason, Plugin, Plugins};
 use crate::agent::Agent;
 use crate::types::{
-    Brief, CallError, CycleReport, Domain, DomainPlan, ProjectPlan, Report, Role, Task, Verdict,
+    Brief, CallError, CycleReport, Domain, DomainPlan, MergeRequest, ProjectPlan, Report, Role,
+    Task, Verdict,
 };
 
 /// Bytes that a component may hand over, or be handed, in one call to the
@@ -28,6 +31,7 @@ pub(super) fn exported_roles(instance: &InstancePre<CallState>) -> Vec<Role> {
             Role::MainPlanner => main_planner::GuestIndices::new(instance).is_ok(),
             Role::SubPlanner => sub_planner::GuestIndices::new(instance).is_ok(),
             Role::Worker => worker::GuestIndices::new(instance).is_ok(),
+            Role::Merger => merger::GuestIndices::new(instance).is_ok(),
             Role::Judge => judge::GuestIndices::new(instance).is_ok(),
         })
         .collect()
@@ -84,6 +88,22 @@ impl Plugins {
         .await
     }
 
+    /// Has a merger bring both sides of a conflict together.
+    pub async fn merge(
+        &self,
+        agent: Arc<Agent>,
+        brief: Brief,
+        request: MergeRequest,
+    ) -> Result<Report, CallFailure> {
+        self.call(agent, async |store, plugin, instance| {
+            let guest =
+                merger::GuestIndices::new(&plugin.instance)?.load(&mut *store, &instance)?;
+            let report = guest.call_merge(store, &brief.into(), &request.into()).await?;
+            Ok(report.map(Into::into).map_err(Into::into))
+        })
+        .await
+    }
+
     /// Asks the judge for its verdict.
     pub async fn review(
         &self,
@@ -105,7 +125,13 @@ impl Plugins {
         ask: impl AsyncFnOnce(&mut Store<CallState>, &Plugin, Instance) -> Answer<T>,
     ) -> Result<T, CallFailure> {
         let role = agent.role();
-        let plugin = self.of_role(role);
+        let Some(plugin) = self.of_role(role) else {
+            return Err(CallFailure {
+                plugin: role.to_string(),
+                role,
+                reason: FailureReason::Missing,
+            });
+        };
         let mut store = self.store(plugin, agent);
         let limit = plugin.entry.limits.call_seconds;
         let answer = tokio::time::timeout(Duration::from_secs(limit.into()), async {

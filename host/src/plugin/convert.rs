@@ -2,10 +2,13 @@
 //! is decided here.
 
 use super::bindings::code_agent::plugin::{files, git, lm, tools, types};
-use super::bindings::exports::code_agent::plugin::{judge, main_planner, sub_planner, worker};
+use super::bindings::exports::code_agent::plugin::{
+    judge, main_planner, merger, sub_planner, worker,
+};
 use crate::types::{
-    Brief, CallError, CheckResult, CycleReport, Decision, Domain, DomainPlan, Priority,
-    ProjectPlan, Report, Task, TaskDraft, TaskOutcome, ToolCall, ToolResult, ToolSpec, Verdict,
+    Brief, CallError, CheckResult, Collision, CycleReport, Decision, Domain, DomainPlan,
+    MergeRequest, Priority, ProjectPlan, Report, Task, TaskDraft, TaskOutcome, ToolCall,
+    ToolResult, ToolSpec, Verdict,
 };
 
 /// Why a call from a component fails: an answer that it can act on, or the
@@ -137,6 +140,35 @@ impl From<sub_planner::DomainPlan> for DomainPlan {
 impl From<worker::Report> for Report {
     fn from(report: worker::Report) -> Self {
         Self { success: report.success, summary: report.summary, notes: report.notes }
+    }
+}
+
+impl From<merger::MergeReport> for Report {
+    fn from(report: merger::MergeReport) -> Self {
+        Self { success: report.success, summary: report.summary, notes: report.notes }
+    }
+}
+
+impl From<Collision> for merger::Collision {
+    fn from(collision: Collision) -> Self {
+        let Collision { path, markers, description } = collision;
+        Self { path, markers: markers.map(Into::into), description }
+    }
+}
+
+impl From<MergeRequest> for merger::MergeRequest {
+    fn from(request: MergeRequest) -> Self {
+        Self {
+            task: request.task.into(),
+            summary: request.report.summary,
+            notes: request.report.notes,
+            base: request.base,
+            tip: request.tip,
+            commits: request.commits,
+            collisions: all(request.collisions),
+            worker_diff: request.worker_diff,
+            branch_diff: request.branch_diff,
+        }
     }
 }
 

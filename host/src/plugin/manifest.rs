@@ -101,6 +101,7 @@ fn parse(folder: &Path, text: &str) -> std::result::Result<Vec<PluginEntry>, Str
             .collect();
         match names.len() {
             1 => {}
+            0 if role.is_optional() => {}
             0 => {
                 return Err(format!(
                     "no plugin fills the role {role}; add a table [plugins.NAME] with role = \"{role}\" and its \
@@ -146,6 +147,12 @@ mod tests {
         let sub = entries.iter().find(|entry| entry.role == Role::SubPlanner).unwrap();
         assert_eq!(sub.limits, Limits { memory_mib: 8, ..Limits::default() });
         assert_eq!(sub.component, Path::new("/elsewhere/sub.wasm"));
+        assert_eq!(entries.len(), 4, "a merger may be left out");
+        let merger = "[plugins.merger]\ncomponent = \"merger.wasm\"\nrole = \"merger\"\n";
+        let with_merger = format!("{FOUR}\n{merger}");
+        assert_eq!(parse(Path::new("/plugins"), &with_merger).unwrap().len(), 5);
+        let twice = format!("{with_merger}{}", merger.replace("plugins.merger", "plugins.other"));
+        assert!(parse(Path::new("/plugins"), &twice).unwrap_err().contains("fill the role merger"));
         let worker = entries.iter().find(|entry| entry.role == Role::Worker).unwrap();
         assert_eq!(worker.settings["max-turns"], "9");
         assert_eq!(worker.component, Path::new("/plugins/worker.wasm"));

@@ -30,6 +30,7 @@ pub struct Plugins {
     main_planner: Plugin,
     sub_planner: Plugin,
     worker: Plugin,
+    merger: Option<Plugin>,
     judge: Plugin,
     engine: wasmtime::Engine,
     /// Dropped last: while a call runs, its limits need the ticks.
@@ -67,6 +68,9 @@ pub enum FailureReason {
     /// Its time was up.
     #[error("took longer than {0} s (limits.call-seconds in plugins.toml)")]
     TimedOut(u32),
+    /// No plugin fills the role.
+    #[error("is not there; a table of plugins.toml has to name it")]
+    Missing,
 }
 
 impl Plugins {
@@ -79,26 +83,36 @@ impl Plugins {
         imports::link(&mut linker).map_err(|error| {
             Error::failed(format!("can't link the contract's interfaces: {error:#}"))
         })?;
-        let plugin = |role: Role| match entries.iter().find(|entry| entry.role == role) {
-            Some(entry) => load(&engine, &linker, entry.clone()),
-            None => Err(Error::usage(format!("no plugin fills the role {role}"))),
+        let optional = |role: Role| {
+            let entry = entries.iter().find(|entry| entry.role == role);
+            entry.map(|entry| load(&engine, &linker, entry.clone())).transpose()
+        };
+        let plugin = |role: Role| {
+            optional(role)?.ok_or_else(|| Error::usage(format!("no plugin fills the role {role}")))
         };
         Ok(Self {
             main_planner: plugin(Role::MainPlanner)?,
             sub_planner: plugin(Role::SubPlanner)?,
             worker: plugin(Role::Worker)?,
+            merger: optional(Role::Merger)?,
             judge: plugin(Role::Judge)?,
             _ticker: EpochTicker::start(&engine)?,
             engine,
         })
     }
 
-    fn of_role(&self, role: Role) -> &Plugin {
+    /// Whether there is one to merge what collides.
+    pub fn has_merger(&self) -> bool {
+        self.merger.is_some()
+    }
+
+    fn of_role(&self, role: Role) -> Option<&Plugin> {
         match role {
-            Role::MainPlanner => &self.main_planner,
-            Role::SubPlanner => &self.sub_planner,
-            Role::Worker => &self.worker,
-            Role::Judge => &self.judge,
+            Role::MainPlanner => Some(&self.main_planner),
+            Role::SubPlanner => Some(&self.sub_planner),
+            Role::Worker => Some(&self.worker),
+            Role::Merger => self.merger.as_ref(),
+            Role::Judge => Some(&self.judge),
         }
     }
 }

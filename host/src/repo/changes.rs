@@ -45,6 +45,13 @@ pub struct Change {
     pub kind: ChangeKind,
 }
 
+impl Change {
+    /// Whether the path is gone.
+    pub fn is_removal(&self) -> bool {
+        self.kind == ChangeKind::Removed
+    }
+}
+
 /// What became of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChangeKind {

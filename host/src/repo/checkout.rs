@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::changes::{Change, ChangeKind, Changes};
 use super::checkouts::{RunFolder, empty, remove};
 use super::compare::{Difference, Held, differences};
-use super::contents::read_contents;
+use super::contents::{clear, make_folder, read_contents, write_new};
 use super::folder::Folder;
 use super::open::Repository;
 use super::path::CheckoutPath;
@@ -103,6 +103,27 @@ impl Checkout {
             self.differences(&held)?.into_iter().partition(|found| found.path.is_within(root));
         let changes = self.read(inside)?;
         Ok(Changes { changes, outside: outside.into_iter().map(|found| found.path).collect() })
+    }
+
+    /// Writes these changes into the checkout, as if a tool had: folders that are
+    /// in a file's place go.
+    pub fn lay(&self, changes: &[Change]) -> Result<()> {
+        let directory = self.folder.directory();
+        let lay = |change: &Change| {
+            self.note(&change.path);
+            clear(directory, change.path.as_path())?;
+            let ChangeKind::Written { mode, bytes } = &change.kind else { return Ok(()) };
+            if let Some(parent) = change.path.parent() {
+                make_folder(directory, &parent)?;
+            }
+            write_new(directory, &change.path, *mode, bytes)
+        };
+        // What goes makes room for what comes.
+        let (removed, written): (Vec<_>, Vec<_>) =
+            changes.iter().partition(|change| change.kind == ChangeKind::Removed);
+        let path = self.folder.path().display();
+        let laid = removed.into_iter().chain(written).try_for_each(lay);
+        laid.map_err(failed(format!("write into the checkout {path}")))
     }
 
     /// Has git keep these bytes; returns the blob's id.

@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 const MOST_PAUSES: u32 = 10;
 /// Above the loose (1) and packed (2) backends of libgit2, so that what is
 /// written goes to memory.
-const MEMORY_FIRST: i32 = 1_000;
+pub(super) const MEMORY_FIRST: i32 = 1_000;
 
 /// What a worker wants to land.
 #[derive(Clone, Debug)]

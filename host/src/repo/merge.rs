@@ -76,12 +76,8 @@ fn merge_whole(
     changes: &[Change],
 ) -> Result<Merged, git2::Error> {
     let worker = git.find_tree(with_changes(git, base, changes)?)?;
-    let ours = changes
-        .iter()
-        .map(|change| (change.path.clone(), matches!(change.kind, ChangeKind::Written { .. })))
-        .collect();
-    let merged = git.merge_trees(base, tip, &worker, Some(&with_renames()))?;
-    finished(git, merged, [base, tip], ours)
+    let merged = merged_index(git, [base, tip, &worker])?;
+    finished(git, merged, [base, tip], written_paths(changes))
 }
 
 /// Merges two trees that both come from `base`.
@@ -91,7 +87,7 @@ pub(super) fn merge_sides(
     ours: &Tree<'_>,
     theirs: &Tree<'_>,
 ) -> Result<Merged, git2::Error> {
-    let merged = git.merge_trees(base, ours, theirs, Some(&with_renames()))?;
+    let merged = merged_index(git, [base, ours, theirs])?;
     finished(git, merged, [base, ours], touched_paths(git, base, theirs)?)
 }
 
@@ -137,7 +133,7 @@ fn finished(
 }
 
 /// The paths in which a side differs from the base, and whether it has them.
-fn touched_paths(
+pub(super) fn touched_paths(
     git: &git2::Repository,
     base: &Tree<'_>,
     side: &Tree<'_>,
@@ -153,11 +149,25 @@ fn touched_paths(
     Ok(touched)
 }
 
+/// The paths that somebody changed, and whether they are there then.
+pub(super) fn written_paths(changes: &[Change]) -> BTreeMap<CheckoutPath, bool> {
+    let there = |change: &Change| matches!(change.kind, ChangeKind::Written { .. });
+    changes.iter().map(|change| (change.path.clone(), there(change))).collect()
+}
+
+/// Finds what both sides renamed or changed; conflicts stay in the index.
+pub(super) fn merged_index(
+    git: &git2::Repository,
+    [base, ours, theirs]: [&Tree<'_>; 3],
+) -> Result<Index, git2::Error> {
+    git.merge_trees(base, ours, theirs, Some(&with_renames()))
+}
+
 /// What only one side changed has to be there (or be gone) in the result.
 /// libgit2 1.9 drops a file without a word where the other side put something
 /// into a folder of that name whose first file is gone (`merge.c`,
 /// `merge_diff_detect_df_conflict` compares with the entry before only).
-fn lost_paths(
+pub(super) fn lost_paths(
     git: &git2::Repository,
     result: &Tree<'_>,
     ours: &BTreeMap<CheckoutPath, bool>,

@@ -7,6 +7,7 @@
 mod changes;
 mod checkout;
 mod checkouts;
+mod collision;
 mod compare;
 mod contents;
 pub mod folder;
@@ -48,6 +49,7 @@ use git2::Oid;
 pub use changes::{Change, ChangeKind, Changes, Mode};
 pub use checkout::Checkout;
 pub use checkouts::{Checkouts, remove_checkouts};
+pub use collision::{LaidOut, lay_out, still_marked};
 pub use landing::{LandError, Landed, Lander, Landing, LandingLog, LandingRecord, stack};
 pub use open::Repository;
 pub use patch::{Patch, blob, patch, top_of};

@@ -138,7 +138,7 @@ pub(super) fn with_changes(
     index.write_tree_to(git)
 }
 
-fn index_entry(path: &CheckoutPath, mode: Mode, id: Oid) -> IndexEntry {
+pub(super) fn index_entry(path: &CheckoutPath, mode: Mode, id: Oid) -> IndexEntry {
     IndexEntry {
         ctime: IndexTime::new(0, 0),
         mtime: IndexTime::new(0, 0),

@@ -1,7 +1,7 @@
 //! What a role may ask of its checkout's history: status, diff and log. Reads
 //! only; what has to be written for a diff stays in memory.
 
-use git2::{DiffFormat, DiffLineType, Oid, Sort, Tree};
+use git2::{DiffFormat, DiffLineType, DiffOptions, Oid, Sort, Tree};
 
 use super::checkout::Checkout;
 use super::merge::touches;
@@ -148,7 +148,23 @@ pub(super) fn print(
     new: &Tree<'_>,
     rest: &str,
 ) -> Result<String, git2::Error> {
-    let diff = git.diff_tree_to_tree(old, Some(new), None)?;
+    print_at(git, old, new, &[], rest)
+}
+
+/// The same at these paths alone; without any, everywhere.
+pub(super) fn print_at(
+    git: &git2::Repository,
+    old: Option<&Tree<'_>>,
+    new: &Tree<'_>,
+    paths: &[&str],
+    rest: &str,
+) -> Result<String, git2::Error> {
+    let mut options = DiffOptions::new();
+    options.disable_pathspec_match(true);
+    for path in paths {
+        options.pathspec(path);
+    }
+    let diff = git.diff_tree_to_tree(old, Some(new), Some(&mut options))?;
     let mut text = String::new();
     let mut cut = false;
     let printed = diff.print(DiffFormat::Patch, |_, _, line| {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 use super::command::{self, RUN_COMMAND};
-use super::git::{self, GIT_TOOLS};
+use super::git::{self, COMMIT_AND_PUSH, GIT_TOOLS};
 use super::specs::{FILE_TOOLS, Tool};
 use crate::agent::{Agent, Grant, Rights};
 use crate::types::{CallError, ToolCall, ToolResult, ToolSpec};
@@ -27,6 +27,9 @@ fn all() -> impl Iterator<Item = &'static Tool> {
 fn is_allowed(tool: &Tool, rights: Rights) -> bool {
     if tool.name == RUN_COMMAND.name {
         return rights.allows(Grant::Commands);
+    }
+    if tool.name == COMMIT_AND_PUSH {
+        return rights.allows(Grant::GitWrite);
     }
     !tool.writes || rights.allows(Grant::FilesWrite)
 }

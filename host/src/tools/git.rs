@@ -15,6 +15,9 @@ const USUAL_COMMITS: u32 = 20;
 /// More make no sense to a model.
 const MOST_COMMITS: u32 = 200;
 
+/// The tool that lands, which is not for everybody who writes.
+pub const COMMIT_AND_PUSH: &str = "git_commit_and_push";
+
 /// All tools for git.
 pub const GIT_TOOLS: &[Tool] = &[
     Tool {
@@ -63,7 +66,7 @@ pub const GIT_TOOLS: &[Tool] = &[
         ],
     },
     Tool {
-        name: "git_commit_and_push",
+        name: COMMIT_AND_PUSH,
         description: "Lands what you have changed so far on the branch, as one commit, before the task is \
             finished. You need it only for work in several steps that are each whole: what is left when you finish \
             the task lands by itself.",

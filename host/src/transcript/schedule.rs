@@ -39,6 +39,13 @@ impl Key {
         let About { role, subject, cycle, attempt, .. } = about;
         Self { role: *role, subject: subject.clone(), cycle: *cycle, attempt: *attempt }
     }
+
+    /// What is repeated as one.
+    fn of_whole(about: &About) -> Self {
+        let key = Self::of(about);
+        let role = if key.role == Role::Merger { Role::Worker } else { key.role };
+        Self { role, ..key }
+    }
 }
 
 /// One call as it was recorded.
@@ -167,17 +174,18 @@ fn run_of(hosts: &[Host]) -> Result<Host> {
 /// A host that goes on with a run repeats the calls that were cut off, and
 /// those whose outcome had not reached the database. So only the last host's
 /// calls count where more than one made the same; and a call that was cut off
-/// counts only under the very last host.
+/// counts only under the very last host. A merger's call is a part of the
+/// worker's attempt, which is repeated as a whole.
 fn kept(calls: &[(u64, Reading)], last_host: u32) -> HashSet<u64> {
     let mut latest: HashMap<Key, u32> = HashMap::new();
     for (_, call) in calls {
-        let host = latest.entry(Key::of(&call.about)).or_default();
+        let host = latest.entry(Key::of_whole(&call.about)).or_default();
         *host = (*host).max(call.host);
     }
     calls
         .iter()
         .filter(|(_, call)| {
-            let repeated = latest.get(&Key::of(&call.about)) != Some(&call.host);
+            let repeated = latest.get(&Key::of_whole(&call.about)) != Some(&call.host);
             !repeated && (call.ended || call.host == last_host)
         })
         .map(|(number, _)| *number)
@@ -298,6 +306,26 @@ mod tests {
         assert_eq!(claims("worker-1"), [("t1".to_owned(), 1), ("t3".to_owned(), 1)]);
         assert_eq!(claims("worker-2"), [("t2".to_owned(), 1)]);
         assert_eq!((schedule.ended, schedule.landings.len()), (2, 1));
+    }
+
+    #[test]
+    fn a_merger_whose_worker_is_repeated_does_not_count() {
+        let merge = |call| match work(call, "worker-1", "t1", 1) {
+            Entry::Call { call, about } => {
+                Entry::Call { call, about: About { role: Role::Merger, ..about } }
+            }
+            other => other,
+        };
+        let half = [work(1, "worker-1", "t1", 1), ended(1), lands(1, "l1")];
+        let half = half.into_iter().chain([landed("l1", None, false), merge(2), ended(2)]);
+        let entries: Vec<Entry> = [host()].into_iter().chain(half).collect();
+        let whole = read(entries.clone()).unwrap();
+        assert_eq!((whole.ended, whole.landings.len(), whole.calls.len()), (2, 1, 2));
+        assert_eq!(whole.claims["worker-1"].len(), 1, "a merger claims nothing");
+        // The host ended before what it merged had landed.
+        let again = [host(), work(3, "worker-1", "t1", 1), ended(3)];
+        let schedule = read(entries.into_iter().chain(again).collect()).unwrap();
+        assert_eq!((schedule.ended, schedule.landings.len(), schedule.calls.len()), (1, 0, 1));
     }
 
     #[test]

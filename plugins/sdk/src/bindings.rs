@@ -76,6 +76,14 @@ role!(
     "code-agent:plugin/commands@0.1.0" => commands
 );
 role!(
+    merger,
+    "merger-plugin",
+    "export_merger",
+    "code_agent_sdk::bindings::merger",
+    "code-agent:plugin/files-write@0.1.0" => files_write,
+    "code-agent:plugin/commands@0.1.0" => commands
+);
+role!(
     judge,
     "judge-plugin",
     "export_judge",

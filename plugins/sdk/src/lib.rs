@@ -28,6 +28,7 @@ pub use bindings::imports::code_agent::plugin::{
 };
 pub use bindings::judge::export_judge;
 pub use bindings::main_planner::export_main_planner;
+pub use bindings::merger::export_merger;
 pub use bindings::sub_planner::export_sub_planner;
 pub use bindings::worker::export_worker;
 pub use tool::OwnTool;
@@ -49,6 +50,13 @@ pub mod sub_planner {
 /// What a worker implements, and returns.
 pub mod worker {
     pub use crate::bindings::worker::exports::code_agent::plugin::worker::{Guest, Report};
+}
+
+/// What a merger implements, gets, and returns.
+pub mod merger {
+    pub use crate::bindings::merger::exports::code_agent::plugin::merger::{
+        Collision, Guest, MergeReport, MergeRequest,
+    };
 }
 
 /// What a judge implements, gets, and returns.

@@ -1,6 +1,7 @@
 //! A sub-planner that misbehaves in the way that its domain's name asks for, so
 //! that tests can see the host's limits hold. Any other name gets one plain
-//! task, without a model. Owns no rule: what has to happen is the tests'.
+//! task, without a model. It fills the role of the merger too, and traps there.
+//! Owns no rule: what has to happen is the tests'.
 
 /// The bindings, without the SDK: a component owes the host nothing but the
 /// contract.
@@ -17,6 +18,30 @@ mod bindings {
     export!(Hostile with_types_in self);
 
     use super::Hostile;
+
+    /// The other role, on top of the same imports.
+    pub mod merger {
+        use super::code_agent::plugin;
+
+        wit_bindgen::generate!({
+            world: "merger-plugin",
+            path: "../../wit",
+            with: {
+                "code-agent:plugin/types@0.1.0": plugin::types,
+                "code-agent:plugin/tools@0.1.0": plugin::tools,
+                "code-agent:plugin/lm@0.1.0": plugin::lm,
+                "code-agent:plugin/files@0.1.0": plugin::files,
+                "code-agent:plugin/git@0.1.0": plugin::git,
+                "code-agent:plugin/settings@0.1.0": plugin::settings,
+                "code-agent:plugin/log@0.1.0": plugin::log,
+            },
+            generate_all,
+        });
+
+        export!(Hostile with_types_in self);
+
+        use super::super::Hostile;
+    }
 }
 
 use std::hint::black_box;
@@ -24,6 +49,7 @@ use std::hint::black_box;
 use bindings::code_agent::plugin::tools;
 use bindings::code_agent::plugin::types::{Brief, Domain, Error, Priority, TaskDraft};
 use bindings::exports::code_agent::plugin::sub_planner::{DomainPlan, Guest};
+use bindings::merger::exports::code_agent::plugin::merger;
 
 /// How much "memory" asks for at a time, in bytes.
 const STEP: usize = 16 << 20;
@@ -52,6 +78,12 @@ impl Guest for Hostile {
                 None => Ok(one_task(domain)),
             },
         }
+    }
+}
+
+impl merger::Guest for Hostile {
+    fn merge(_: Brief, _: merger::MergeRequest) -> Result<merger::MergeReport, Error> {
+        trap()
     }
 }
 

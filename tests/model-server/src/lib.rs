@@ -31,7 +31,7 @@ mod wire;
 pub use load::Load;
 pub use play::Recorded;
 pub use script::{
-    Barrier, Call, Fault, Quirk, Role, Rule, Script, Turn, call, calls, finish_task, status,
-    submit_verdict, text,
+    Barrier, Call, Fault, Quirk, Role, Rule, Script, Turn, call, calls, finish_merge, finish_task,
+    status, submit_verdict, text,
 };
 pub use server::{ModelServer, Options};

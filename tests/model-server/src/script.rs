@@ -43,6 +43,8 @@ pub enum Role {
     SubPlanner,
     /// Offers `finish_task`.
     Worker,
+    /// Offers `finish_merge`.
+    Merger,
     /// Offers `submit_verdict`.
     Judge,
 }
@@ -57,6 +59,8 @@ impl Role {
             Some(Self::SubPlanner)
         } else if offers("finish_task") {
             Some(Self::Worker)
+        } else if offers("finish_merge") {
+            Some(Self::Merger)
         } else if offers("spawn_sub_planner") {
             Some(Self::MainPlanner)
         } else {
@@ -114,6 +118,11 @@ impl Rule {
     /// A rule for workers.
     pub fn worker(contains: &[&str]) -> Self {
         Self::new(Some(Role::Worker), contains)
+    }
+
+    /// A rule for mergers.
+    pub fn merger(contains: &[&str]) -> Self {
+        Self::new(Some(Role::Merger), contains)
     }
 
     /// A rule for judges.
@@ -298,6 +307,11 @@ pub fn finish_task(summary: &str) -> Turn {
     call("finish_task", json!({ "success": true, "summary": summary, "notes": [] }))
 }
 
+/// The turn with which a merger ends its work.
+pub fn finish_merge(success: bool, summary: &str) -> Turn {
+    call("finish_merge", json!({ "success": success, "summary": summary, "notes": [] }))
+}
+
 /// The turn with which a judge stops the run (`stop`) or wants another cycle
 /// (`continue`).
 pub fn submit_verdict(decision: &str, goal_met: bool, reasoning: &str) -> Turn {
@@ -365,6 +379,7 @@ mod tests {
         assert_eq!(of(&["submit_plan", "spawn_sub_planner"]), Some(Role::MainPlanner));
         assert_eq!(of(&["spawn_sub_planner", "create_task"]), Some(Role::SubPlanner));
         assert_eq!(of(&["edit_file", "finish_task"]), Some(Role::Worker));
+        assert_eq!(of(&["edit_file", "finish_merge"]), Some(Role::Merger));
         assert_eq!(of(&["run_command", "submit_verdict"]), Some(Role::Judge));
         assert_eq!(of(&["run_command"]), None);
     }

@@ -1,0 +1,247 @@
+//! How a finished task's work lands. Where it collides with what others have
+//! landed meanwhile, and there is a merger, that is asked to bring both together,
+//! and what it leaves lands as the task's work. Owns the order of this and its
+//! bounds; what collides is `repo/`'s to say, how it is merged the component's.
+
+use std::sync::Arc;
+
+use super::HostCrew;
+use crate::agent::{NotLanded, Slot, blocking};
+use crate::cycle::Crew;
+use crate::events::Event;
+use crate::queue::{Claim, Store};
+use crate::repo::{Change, Checkout, LaidOut, Landed, lay_out, still_marked};
+use crate::transcript::{About, CallTranscript};
+use crate::types::{Brief, Collision, MergeRequest, Report, Role};
+use crate::{Error, Result, Setback};
+
+/// How often a merger is asked in one attempt: others may land while it works.
+const TRIES: u32 = 2;
+/// How many colliding files a note names.
+const NAMED_FILES: usize = 10;
+
+/// What a merger's work came to, if it came to something.
+enum Merge {
+    /// It landed, or there was nothing left to land. The report tells of it.
+    Landed(Report),
+    /// Others have changed the same once more.
+    Collided(String),
+    /// There is nothing that a merger could be asked.
+    NotTried,
+}
+
+impl HostCrew {
+    /// Lands what a worker has finished; returns its report, with the merger's
+    /// note where there is one. A conflict that nobody merges is up to the next
+    /// attempt, which is told of it.
+    pub(super) async fn land(
+        &self,
+        claim: &Claim,
+        brief: Brief,
+        slot: &Slot,
+        transcript: &Arc<CallTranscript>,
+        report: Report,
+    ) -> Result<Report, Setback> {
+        let landed = self.land_once(claim, brief.cycle, slot, transcript, &report).await;
+        let mut collided = match landed {
+            Ok(_) => return Ok(report),
+            Err(NotLanded::Conflict(why)) if self.plugins.has_merger() => why,
+            Err(not_landed) => return Err(not_landed.into_setback()),
+        };
+        for _ in 0..TRIES {
+            match self.merge(claim, brief.clone(), slot, &report).await {
+                Ok(Merge::Landed(report)) => return Ok(report),
+                Ok(Merge::Collided(why)) => collided = why,
+                Ok(Merge::NotTried) => break,
+                Err(Setback::Attempt(why)) => {
+                    collided.push_str(&format!(". A merger could not bring both together: {why}"));
+                    break;
+                }
+                Err(stop) => return Err(stop),
+            }
+        }
+        Err(Setback::Attempt(collided))
+    }
+
+    async fn land_once(
+        &self,
+        claim: &Claim,
+        cycle: u32,
+        slot: &Slot,
+        transcript: &Arc<CallTranscript>,
+        report: &Report,
+    ) -> Result<Option<Landed>, NotLanded> {
+        let message = commit_message(&claim.task.draft.title, report);
+        let landing = self.landing(claim, cycle, transcript)?;
+        landing.land(&slot.checkout, &message, Some(report)).await
+    }
+
+    /// Has a merger work in the worker's slot, whose caches it can use, and lands
+    /// what it leaves there.
+    async fn merge(
+        &self,
+        claim: &Claim,
+        mut brief: Brief,
+        slot: &Slot,
+        report: &Report,
+    ) -> Result<Merge, Setback> {
+        let cycle = brief.cycle;
+        let (about, laid) = match self.lay_out(claim, cycle, slot).await? {
+            Ok(Some(laid)) => laid,
+            Ok(None) => return Ok(Merge::NotTried),
+            Err(error) => return self.not_tried(claim, &error).await,
+        };
+        let slot = self.prepared_slot_at(&slot.name, &laid.tip, &mut brief).await;
+        let slot = slot.map_err(Setback::Stop)?;
+        let (checkout, changes) = (slot.checkout.clone(), laid.changes);
+        if let Err(error) = blocking("laying a merge out", move || lay(&checkout, &changes)).await {
+            return self.not_tried(claim, &error).await;
+        }
+        let request = MergeRequest {
+            task: claim.task.clone(),
+            report: report.clone(),
+            base: laid.base,
+            tip: laid.tip,
+            commits: laid.commits,
+            collisions: laid.collisions.clone(),
+            worker_diff: laid.worker_diff,
+            branch_diff: laid.branch_diff,
+        };
+        let transcript = Arc::new(self.journal.call(about));
+        let answer = self.ask_merger(claim, brief, &slot, &transcript, request).await?;
+        refuse_markers(&slot, &laid.collisions).await?;
+        let report = with_note(report, answer, &laid.collisions);
+        let landed = match self.land_once(claim, cycle, &slot, &transcript, &report).await {
+            Ok(landed) => landed,
+            Err(NotLanded::Conflict(why)) => return Ok(Merge::Collided(why)),
+            Err(not_landed) => return Err(not_landed.into_setback()),
+        };
+        let (task, commit) = (claim.task.id.clone(), landed.map(|landed| landed.commit));
+        self.tell(claim, Event::Merged { task, commit }).await?;
+        Ok(Merge::Landed(report))
+    }
+
+    /// Finds out what collides, on the tip as it is now; in a replay, on the tip
+    /// that the recorded merger was asked on, and not at all where none was.
+    async fn lay_out(
+        &self,
+        claim: &Claim,
+        cycle: u32,
+        slot: &Slot,
+    ) -> Result<Result<Option<(About, LaidOut)>>, Setback> {
+        let mut about = About {
+            agent: claim.slot.clone(),
+            role: Role::Merger,
+            subject: Some(claim.task.id.clone()),
+            cycle,
+            attempt: claim.task.attempt,
+            base: None,
+        };
+        let tip = match self.journal.replay() {
+            None => Some(self.head().await.map_err(Setback::Stop)?),
+            Some(replay) => replay.base(&about).await,
+        };
+        let Some(tip) = tip else { return Ok(Ok(None)) };
+        about.base = Some(tip.clone());
+        let (repository, checkout) = (self.repository.clone(), slot.checkout.clone());
+        let laid = blocking("laying a merge out", move || {
+            lay_out(&repository, &checkout.base(), &checkout.changes()?.changes, &tip)
+        });
+        Ok(laid.await.map(|laid| laid.map(|laid| (about, laid))))
+    }
+
+    /// The next attempt does not hear of it: a replay, which asks no merger that
+    /// was not asked before, could not tell it the same.
+    async fn not_tried(&self, claim: &Claim, error: &Error) -> Result<Merge, Setback> {
+        let title = &claim.task.draft.title;
+        let message = format!("what collides of \"{title}\" can't be laid out to merge: {error}");
+        self.tell(claim, Event::Warning { message }).await?;
+        Ok(Merge::NotTried)
+    }
+
+    /// The merger's report; that it gives up is a failure.
+    async fn ask_merger(
+        &self,
+        claim: &Claim,
+        brief: Brief,
+        slot: &Arc<Slot>,
+        transcript: &Arc<CallTranscript>,
+        request: MergeRequest,
+    ) -> Result<Report, Setback> {
+        let (cycle, task) = (brief.cycle, &claim.task.id);
+        let tried = Event::MergeTried { task: task.clone(), files: paths(&request.collisions) };
+        self.tell(claim, tried).await?;
+        let account = self.account(cycle, Some(task));
+        let (slot, transcript) = (slot.clone(), transcript.clone());
+        let agent = self.agent(&claim.slot, Role::Merger, slot, transcript, None, account)?;
+        let answer = self.plugins.merge(agent.clone(), brief, request).await;
+        let answer = self.ended(&agent, cycle, Some(task), answer).await?;
+        if answer.success {
+            return Ok(answer);
+        }
+        Err(Setback::Attempt(format!("it gave up: {}", answer.summary)))
+    }
+
+    async fn tell(&self, claim: &Claim, event: Event) -> Result<(), Setback> {
+        self.store.record(&claim.slot, event).await.map_err(Setback::Stop)
+    }
+}
+
+/// Puts the changes into the checkout. What could not land from there, since a
+/// `.gitignore` of the branch names it or it was moved out of the root path,
+/// would be lost without a word.
+fn lay(checkout: &Checkout, changes: &[Change]) -> Result<()> {
+    checkout.lay(changes)?;
+    let found = checkout.changes()?.changes;
+    let is_there = |change: &Change| found.iter().any(|found| found.path == change.path);
+    match changes.iter().find(|change| !is_there(change)) {
+        None => Ok(()),
+        Some(change) => Err(Error::failed(format!(
+            "{} can't land from where the branch has it now: a .gitignore names it, or it lies \
+             outside of the root path",
+            change.path
+        ))),
+    }
+}
+
+async fn refuse_markers(slot: &Slot, collisions: &[Collision]) -> Result<(), Setback> {
+    let (checkout, collisions) = (slot.checkout.clone(), collisions.to_vec());
+    let marked = blocking("looking for markers", move || still_marked(&checkout, &collisions));
+    match marked.await {
+        Ok(files) if files.is_empty() => Ok(()),
+        Ok(files) => {
+            let files = files.join(", ");
+            Err(Setback::Attempt(format!("it left conflict markers in {files}")))
+        }
+        Err(error) => Err(Setback::Attempt(error.to_string())),
+    }
+}
+
+fn paths(collisions: &[Collision]) -> Vec<String> {
+    collisions.iter().map(|collision| collision.path.clone()).collect()
+}
+
+/// The worker's report, and what the merger says of its own work.
+fn with_note(report: &Report, merger: Report, collisions: &[Collision]) -> Report {
+    let mut files = paths(collisions);
+    let more = files.len().saturating_sub(NAMED_FILES);
+    files.truncate(NAMED_FILES);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    let mut notes = report.notes.clone();
+    let (files, summary) = (files.join(", "), merger.summary.trim());
+    notes.push(format!("A merger brought it together with the branch in {files}{more}: {summary}"));
+    notes.extend(merger.notes);
+    Report { notes, ..report.clone() }
+}
+
+/// The title, which is one line whatever a planner has made of it, then what
+/// the worker says of its work.
+fn commit_message(title: &str, report: &Report) -> String {
+    let title: Vec<&str> = title.split_whitespace().collect();
+    let mut message = format!("{}\n\n{}", title.join(" "), report.summary.trim());
+    for note in &report.notes {
+        message.push_str("\n- ");
+        message.push_str(note.trim());
+    }
+    message
+}
