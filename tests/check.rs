@@ -7,8 +7,9 @@ use std::process::Command;
 use model_server::{ModelServer, Rule, Script, call, finish_task, submit_verdict};
 use serde_json::json;
 
-use crate::program::{code_agent, model, run};
+use crate::program::{code_agent, model, resume, run};
 use crate::project::Project;
+use crate::replay::assert_replays_with;
 use crate::scripts::{content_judge, domain, plan, write_file, writer};
 
 /// Green while `good.txt` says so and no file is called `bad.txt`.
@@ -160,6 +161,29 @@ fn what_is_red_at_the_cycles_end_is_rolled_back_and_kept() {
 }
 
 #[test]
+fn what_a_person_added_is_not_rolled_back() {
+    let project = Project::new(&[("good.txt", "good\n")]);
+    let server = ModelServer::start(script([
+        writer("Write b", "b.txt", "b\n"),
+        writer("Write c", "c.txt", "c\n"),
+        Rule::judge(&["Nothing was rolled back"]).turn(submit_verdict("stop", false, "Red.")),
+        // Before, the judge is not to be had, so that the run fails.
+        Rule::judge(&["passed"]).fail_first(3, 400, None),
+    ]))
+    .unwrap();
+    let check = ["--rollback", "--check", "test ! -e mine.txt"];
+    let mut command = code_agent(&project);
+    run(command.args(["--goal", "Write"]).args(check).args(model(&server))).expect_code(1);
+    project.write(&[("mine.txt", "mine\n")]);
+    project.git(&["add", "mine.txt"]);
+    project.git(&["commit", "--quiet", "--message", "Mine"]);
+    run(resume(&project).args(check)).expect_code(1);
+    assert_eq!(server.violations(), Vec::<String>::new());
+    project.assert_sound();
+    assert_eq!(project.read("mine.txt"), "mine\n");
+}
+
+#[test]
 fn a_branch_that_was_red_from_the_start_is_not_rolled_back() {
     let project = Project::new(&[("good.txt", "good\n")]);
     // Nothing lands while it is red, so the check has to be of the branch alone.
@@ -172,7 +196,7 @@ fn a_branch_that_was_red_from_the_start_is_not_rolled_back() {
     let server = ModelServer::start(script([
         writer("Write b", "b.txt", "b\n"),
         writer("Write c", "c.txt", "c\n"),
-        Rule::judge(&["was red at the cycle's start"]).turn(submit_verdict("stop", false, "Red.")),
+        Rule::judge(&["was red on"]).turn(submit_verdict("stop", false, "Red.")),
     ]))
     .unwrap();
     let mut command = code_agent(&project);
@@ -231,6 +255,9 @@ fn with_a_strict_check_the_branch_never_goes_red() {
         .filter(|event| event["event"] == "checked" && event["passed"] == false)
         .count();
     assert_eq!(refused, 2, "one of the halves, and the bad one, once each");
+    // What was red is red again, whoever waits for whom.
+    assert_replays_with(&project, &["--check", check, "--check-strict"]);
+    assert_replays_with(&project, &["--check", check]);
 }
 
 #[test]

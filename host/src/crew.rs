@@ -4,6 +4,7 @@
 //! How a finished task's work lands is `merging`'s.
 
 mod merging;
+mod retreating;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -22,7 +23,8 @@ use crate::repo::{BranchOutcome, Checkouts, Lander, Published, Repository};
 use crate::sandbox::Sandbox;
 use crate::transcript::{About, CallTranscript, Journal};
 use crate::types::{
-    Brief, CheckResult, CycleReport, Domain, DomainPlan, ProjectPlan, Report, Role, Usage, Verdict,
+    Brief, CheckResult, CycleReport, Domain, DomainPlan, ProjectPlan, Report, Retreat, Role, Usage,
+    Verdict,
 };
 use crate::{Error, Result, Setback};
 
@@ -241,51 +243,6 @@ impl HostCrew {
         answer
     }
 
-    /// Moves the run back to the last commit of the cycle where the check is green;
-    /// nowhere, if it was red from the start.
-    async fn roll_back_with(
-        &self,
-        checker: &Checker,
-        base: &str,
-        head: &str,
-        red: CheckResult,
-    ) -> Result<CheckResult> {
-        let (repository, from, to) = (self.repository.clone(), base.to_owned(), head.to_owned());
-        let steps = blocking("listing commits", move || repository.steps(&from, &to)).await?;
-        let commits: Vec<&str> =
-            [base].into_iter().chain(steps.iter().map(|step| step.commit.as_str())).collect();
-        let (green, mut red) = checker.find_red(&commits, red).await?;
-        let Some(last_green) = green.checked_sub(1).and_then(|last| commits.get(last)) else {
-            let why = format!(
-                "The check was red at the cycle's start, {base}, already; nothing was rolled back."
-            );
-            red.output = format!("{why}\n{}", red.output);
-            return Ok(red);
-        };
-        let (repository, run) = (self.repository.clone(), self.store.run().to_owned());
-        let (from, to) = (head.to_owned(), (*last_green).to_owned());
-        let (moved_from, moved_to) = (from.clone(), to.clone());
-        let back =
-            blocking("rolling back", move || repository.roll_back(&run, &moved_from, &moved_to))
-                .await?;
-        let titles: Vec<String> =
-            steps.iter().skip(green - 1).map(|step| step.title.clone()).collect();
-        red.output = format!(
-            "The branch was rolled back from {from} to {to}, where the check is green. What came \
-             after is in no branch any more ({} holds it):\n- {}\nThe check on the first of these \
-             said:\n{}",
-            back.kept,
-            titles.join("\n- "),
-            red.output
-        );
-        self.store.record("host", Event::RolledBack { from, to, kept: back.kept, titles }).await?;
-        if let Some(why) = back.branch_left {
-            let message = format!("the branch still holds what was rolled back: {why}");
-            self.store.record("host", Event::Warning { message }).await?;
-        }
-        Ok(red)
-    }
-
     /// The repository's instructions to agents: the nearest to the root path.
     fn instructions(repository: &Repository, commit: &str) -> Result<Option<String>> {
         let mut folder = Some(repository.root().clone());
@@ -384,11 +341,20 @@ impl Crew for HostCrew {
         Ok(Some(result))
     }
 
-    async fn roll_back(&self, base: &str, head: &str, red: CheckResult) -> Result<CheckResult> {
+    async fn find_green(
+        &self,
+        base: &str,
+        head: &str,
+        red: CheckResult,
+    ) -> Result<(CheckResult, Option<Retreat>)> {
         match &self.checker {
-            Some(checker) if self.rollback => self.roll_back_with(checker, base, head, red).await,
-            _ => Ok(red),
+            Some(checker) if self.rollback => self.way_back(checker, base, head, red).await,
+            _ => Ok((red, None)),
         }
+    }
+
+    async fn retreat(&self, retreat: &Retreat) -> Result<()> {
+        self.go_back(retreat.clone()).await
     }
 
     async fn review(&self, mut brief: Brief, report: CycleReport) -> Result<Verdict, Setback> {

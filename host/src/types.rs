@@ -255,6 +255,19 @@ pub struct CycleReport {
     pub head: String,
 }
 
+/// A way back, to a commit where the user's check is green.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retreat {
+    /// The commit that the run stood on.
+    pub from: String,
+    /// The commit where it stands then.
+    pub to: String,
+    /// The reference that holds the first.
+    pub kept: String,
+    /// The titles of the commits in between, the oldest first.
+    pub titles: Vec<String>,
+}
+
 /// Whether another cycle starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

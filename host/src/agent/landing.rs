@@ -14,7 +14,7 @@ use crate::queue::{Claim, LandingRow, RunStore, Store};
 use crate::repo::{
     Checkout, LandError, Landed, Lander, Landing, LandingLog, LandingRecord, Repository, stack,
 };
-use crate::transcript::{CallTranscript, Entry, Journal};
+use crate::transcript::{CallTranscript, Entry, Journal, Turn};
 use crate::types::{CheckResult, Report};
 use crate::{Error, Setback};
 
@@ -123,16 +123,27 @@ impl ClaimLanding {
             author_time: self.clock.milliseconds() / 1000,
             memo: Some(self.memo(report)?),
         };
-        match &self.check {
-            // What is played back lands in the order in which it did.
-            Some(Check { queue: Some(queue), .. }) if !self.transcript.is_replay() => {
-                return landed(queue.land(landing, self.transcript.clone()).await?);
+        // In a replay it waits for its turn, whatever a check would say by now.
+        let turn = match self.transcript.landing().await.map_err(Setback::Stop)? {
+            Some(Turn::Red(check)) => {
+                self.transcript.red(&check);
+                return Err(NotLanded::Red(check));
             }
-            Some(check) => check.look_at(&landing).await?,
-            None => {}
+            Some(Turn::Landing(turn)) => Some(turn),
+            None => None,
+        };
+        match &self.check {
+            Some(check) if turn.is_none() => {
+                if let Some(queue) = &check.queue {
+                    return landed(queue.land(landing, self.transcript.clone()).await?);
+                }
+                if let Some(red) = check.look_at(&landing).await? {
+                    self.transcript.red(&red);
+                    return Err(NotLanded::Red(red));
+                }
+            }
+            _ => {}
         }
-        // In a replay, now that it may land, it waits for its turn.
-        let turn = self.transcript.landing().await.map_err(Setback::Stop)?;
         if let Some(turn) = &turn {
             (landing.landing_id, landing.author_time) = (turn.landing.clone(), turn.author_time);
             landing.model.clone_from(&turn.model);
@@ -186,23 +197,24 @@ fn landed(outcome: Result<Landed, LandError>) -> Result<Option<Landed>, NotLande
 }
 
 impl Check {
-    /// Runs the check on what would land now. Where the tip moves meanwhile and
-    /// the merge is clean, it lands without a second look.
-    async fn look_at(&self, landing: &Landing) -> Result<(), NotLanded> {
+    /// Runs the check on what would land now; returns what it says where it is
+    /// red. Where the tip moves meanwhile and the merge is clean, it lands without a
+    /// second look.
+    async fn look_at(&self, landing: &Landing) -> Result<Option<CheckResult>, Setback> {
         let (repository, run) = (self.repository.clone(), self.store.run().to_owned());
         let wanted = landing.clone();
         let tried =
             blocking("putting a landing together", move || stack(&repository, &run, &[&wanted]));
-        let commit = match tried.await.map_err(Setback::Stop)?.pop() {
+        let commit = match tried.await.map_err(Setback::Stop)?.commits.pop() {
             Some(Ok(commit)) => commit,
             // The landing itself says what is in its way.
-            _ => return Ok(()),
+            _ => return Ok(None),
         };
         let result = self.checker.check(&commit).await.map_err(Setback::Stop)?;
         let (task, passed) = (Some(landing.task_id.clone()), result.passed);
         let event = Event::Checked { task, commit, passed };
         self.store.record("host", event).await.map_err(Setback::Stop)?;
-        if passed { Ok(()) } else { Err(NotLanded::Red(result)) }
+        Ok((!passed).then_some(result))
     }
 }
 

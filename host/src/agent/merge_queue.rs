@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use super::{Checker, blocking};
 use crate::events::Event;
 use crate::queue::{RunStore, Store};
-use crate::repo::{LandError, Landed, Lander, Landing, Repository, stack};
+use crate::repo::{LandError, Landed, Lander, Landing, Repository, Stack, stack};
 use crate::transcript::CallTranscript;
 use crate::types::CheckResult;
 use crate::{Error, Result};
@@ -66,7 +66,7 @@ impl Waiting {
 
 /// Some of those that wait, each with the commit that it would become on top of
 /// those before.
-type Stack = Vec<(Waiting, String)>;
+type Together = Vec<(Waiting, String)>;
 
 impl MergeQueue {
     /// Starts the queue.
@@ -104,16 +104,18 @@ impl MergeBench {
     /// who has to wait for the next round; at least one has not.
     async fn round(&self, mut waiting: Vec<Waiting>) -> Vec<Waiting> {
         waiting.retain(|waiting| !waiting.answer.is_closed());
-        let commits = match self.put_together(&waiting).await {
-            Ok(commits) => commits,
+        let Stack { tip, commits } = match self.put_together(&waiting).await {
+            Ok(stack) => stack,
             Err(error) => return refuse_all(waiting, &error),
         };
-        let (mut together, mut later): (Stack, Vec<Waiting>) = Default::default();
+        let (mut together, mut later): (Together, Vec<Waiting>) = Default::default();
         for (waiting, commit) in waiting.into_iter().zip(commits) {
             match commit {
                 Ok(commit) => together.push((waiting, commit)),
-                // It is on the tip itself.
-                Err(error) if together.is_empty() => waiting.answer(Ok(Err(error))),
+                // It is on the tip itself: there it is told why, and nothing moves.
+                Err(_) if together.is_empty() => {
+                    later.extend(self.land(vec![(waiting, tip.clone())]).await);
+                }
                 // Those before it may yet be red.
                 Err(_) => later.push(waiting),
             }
@@ -128,7 +130,11 @@ impl MergeBench {
         let mut rest = together.split_off(green).into_iter();
         if let (Some(result), Some((culprit, commit))) = (red, rest.next()) {
             self.tell(&culprit, &commit, false).await;
+            culprit.transcript.red(&result);
             culprit.answer(Err(Refused::Red(result)));
+        }
+        for (waiting, commit) in &together {
+            self.tell(waiting, commit, true).await;
         }
         let mut next = self.land(together).await;
         next.extend(rest.map(|(waiting, _)| waiting));
@@ -136,7 +142,7 @@ impl MergeBench {
         next
     }
 
-    async fn put_together(&self, waiting: &[Waiting]) -> Result<Vec<Result<String, LandError>>> {
+    async fn put_together(&self, waiting: &[Waiting]) -> Result<Stack> {
         let landings: Vec<Landing> =
             waiting.iter().map(|waiting| waiting.landing.clone()).collect();
         let (repository, run) = (self.repository.clone(), self.store.run().to_owned());
@@ -148,7 +154,7 @@ impl MergeBench {
 
     /// How many from the first on are green together, and what the check says with
     /// one more.
-    async fn find_red(&self, together: &Stack) -> Result<(usize, Option<CheckResult>)> {
+    async fn find_red(&self, together: &Together) -> Result<(usize, Option<CheckResult>)> {
         let commits: Vec<&str> = together.iter().map(|(_, commit)| commit.as_str()).collect();
         let Some(last) = commits.last() else { return Ok((0, None)) };
         let result = self.checker.check(last).await?;
@@ -159,13 +165,12 @@ impl MergeBench {
         Ok((green, Some(red)))
     }
 
-    /// Lands those that are green in one step; returns who has to be checked again.
-    async fn land(&self, mut green: Stack) -> Vec<Waiting> {
+    /// Lands these in one step, if they come to the last one's commit; returns who has to be checked again.
+    async fn land(&self, mut green: Together) -> Vec<Waiting> {
         let Some((_, commit)) = green.last() else { return Vec::new() };
         let commit = commit.clone();
         let mut landings = Vec::with_capacity(green.len());
-        for (waiting, commit) in &mut green {
-            self.tell(waiting, commit, true).await;
+        for (waiting, _) in &mut green {
             let landing = &waiting.landing;
             if !std::mem::replace(&mut waiting.written_down, true) {
                 let model = landing.model.as_deref();

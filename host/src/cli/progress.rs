@@ -2,7 +2,7 @@
 
 use super::terminal::{printable, short, time_of_day};
 use crate::events::{Event, Outcome, Recorded};
-use crate::types::{Decision, Role};
+use crate::types::{Decision, Retreat, Role};
 
 /// Characters of a longer text that a line shows.
 const LONGEST_TEXT: usize = 300;
@@ -54,7 +54,7 @@ pub(super) fn line(recorded: &Recorded) -> Option<String> {
         Event::Checked { commit, passed, .. } => {
             format!("the check is {} on {}", if *passed { "green" } else { "RED" }, short(commit))
         }
-        Event::RolledBack { from, to, kept, titles } => format!(
+        Event::RolledBack(Retreat { from, to, kept, titles }) => format!(
             "ROLLED BACK from {} to {}: {} commits are in {kept} now: {}",
             short(from),
             short(to),

@@ -18,8 +18,8 @@ use tokio::sync::watch;
 use crate::events::Event;
 use crate::queue::{Claim, CycleEnd, EndedCycle, OpenCycle, Store};
 use crate::types::{
-    Brief, CheckResult, CycleReport, Decision, Domain, DomainPlan, ProjectPlan, Report, Role,
-    Verdict,
+    Brief, CheckResult, CycleReport, Decision, Domain, DomainPlan, ProjectPlan, Report, Retreat,
+    Role, Verdict,
 };
 use crate::{Error, Result, Setback, crash};
 use work::CycleWork;
@@ -97,14 +97,18 @@ pub trait Crew: Send + Sync + 'static {
     /// Runs the user's check on a commit; none where there is no check.
     fn check(&self, commit: &str) -> impl Future<Output = Result<Option<CheckResult>>> + Send;
 
-    /// Moves the run from `head`, where the check is red, back to the last commit
-    /// where it is green, if the user wants that; returns what the judge is told.
-    fn roll_back(
+    /// Looks, if the user wants that, for the last commit of the cycle where the
+    /// check is green, since it is red on `head`. Returns what the check says of
+    /// the first red one, and the way back, if there is one.
+    fn find_green(
         &self,
         base: &str,
         head: &str,
         red: CheckResult,
-    ) -> impl Future<Output = Result<CheckResult>> + Send;
+    ) -> impl Future<Output = Result<(CheckResult, Option<Retreat>)>> + Send;
+
+    /// Moves the run back. That it will is written down already.
+    fn retreat(&self, retreat: &Retreat) -> impl Future<Output = Result<()>> + Send;
 
     /// Asks the judge.
     fn review(
@@ -240,6 +244,7 @@ async fn run_cycle<S: Store, C: Crew>(
         return Ok(None);
     };
     let state = store.cycle_state(cycle).await?;
+    let check = check.map(|check| told(check, &state.retreats));
     let report = CycleReport {
         overview: state.overview,
         outcomes: state.outcomes,
@@ -271,9 +276,14 @@ async fn finish<S: Store, C: Crew>(
     let head = crew.head().await?;
     let Some(mut check) = unless_stopped(stop, crew.check(&head)).await? else { return Ok(None) };
     if let Some(red) = check.take_if(|check| !check.passed) {
-        let back = unless_stopped(stop, crew.roll_back(base, &head, red)).await?;
-        let Some(told) = back else { return Ok(None) };
-        check = Some(told);
+        let found = unless_stopped(stop, crew.find_green(base, &head, red)).await?;
+        let Some((red, retreat)) = found else { return Ok(None) };
+        check = Some(red);
+        if let Some(retreat) = retreat {
+            // First, so that the judge hears of it whoever asks it in the end.
+            store.record("host", Event::RolledBack(retreat.clone())).await?;
+            crew.retreat(&retreat).await?;
+        }
     }
     let head = crew.head().await?;
     if let Some(message) = crew.end_cycle().await? {
@@ -288,6 +298,19 @@ async fn finish<S: Store, C: Crew>(
     // What others have shared came in with it.
     let check = unless_stopped(stop, crew.check(&published)).await?;
     Ok(check.map(|check| (published, check)))
+}
+
+/// What the check says, and where the run went back for it.
+fn told(mut check: CheckResult, retreats: &[Retreat]) -> CheckResult {
+    for Retreat { from, to, kept, titles } in retreats.iter().rev() {
+        check.output = format!(
+            "The branch was rolled back from {from} to {to}, where the check is green. What came \
+             after is in {kept} and no longer on the branch, whatever its tasks say:\n- {}\n{}",
+            titles.join("\n- "),
+            check.output
+        );
+    }
+    check
 }
 
 /// What `work` comes to; none where a person's wish came first.

@@ -11,7 +11,7 @@ use crate::queue::{
 };
 use crate::types::{
     Brief, CheckResult, CycleReport, Decision, Domain, DomainPlan, Priority, ProjectPlan, Report,
-    Role, Task, TaskDraft, Usage, Verdict,
+    Retreat, Role, Task, TaskDraft, Usage, Verdict,
 };
 use crate::{Result, Setback};
 
@@ -225,8 +225,17 @@ impl Crew for FakeCrew {
         Ok(None)
     }
 
-    async fn roll_back(&self, _base: &str, _head: &str, red: CheckResult) -> Result<CheckResult> {
-        Ok(red)
+    async fn find_green(
+        &self,
+        _base: &str,
+        _head: &str,
+        red: CheckResult,
+    ) -> Result<(CheckResult, Option<Retreat>)> {
+        Ok((red, None))
+    }
+
+    async fn retreat(&self, _retreat: &Retreat) -> Result<()> {
+        Ok(())
     }
 
     async fn review(&self, brief: Brief, _report: CycleReport) -> Result<Verdict, Setback> {

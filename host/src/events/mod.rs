@@ -16,7 +16,7 @@ pub use view::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::types::{Decision, Role, Usage};
+use crate::types::{Decision, Retreat, Role, Usage};
 
 /// One change of a run's state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -147,16 +147,7 @@ pub enum Event {
         again: bool,
     },
     /// The check was red at a cycle's end, and the run moved back.
-    RolledBack {
-        /// The commit that the run stood on.
-        from: String,
-        /// The last commit where the check was green, where it stands now.
-        to: String,
-        /// The reference that holds the first.
-        kept: String,
-        /// The titles of the commits in between.
-        titles: Vec<String>,
-    },
+    RolledBack(Retreat),
     /// The user's check has looked at a commit.
     Checked {
         /// The task that it was made for; none for the branch at a cycle's end.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Event, Outcome, Recorded};
-use crate::types::{Decision, Role, Usage, Verdict};
+use crate::types::{Decision, Retreat, Role, Usage, Verdict};
 
 /// A run as its events tell it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -203,7 +203,7 @@ impl RunView {
             }
             Event::Landed { commit, .. } => self.tip.clone_from(commit),
             Event::Pushed { commit, .. } => self.tip.clone_from(commit),
-            Event::RolledBack { to, .. } => self.tip.clone_from(to),
+            Event::RolledBack(Retreat { to, .. }) => self.tip.clone_from(to),
             Event::ModelUsed { role, usage, .. } => self.usage.add(*role, *usage),
             Event::Branch { message } | Event::Warning { message } => {
                 self.notice = Some(message.clone());

@@ -347,22 +347,38 @@ fn land_group(
     Ok(Group::Ended(outcomes))
 }
 
+/// What landings would come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stack {
+    /// The commit that the run stands on.
+    pub tip: String,
+    /// The commit of each, or why it can't land.
+    pub commits: Vec<Result<String, LandError>>,
+}
+
 /// Makes the commits that would land now one on the other, without landing them:
 /// for a look at them before. What can't land is left out of those that follow.
-/// Nothing refers to the commits, so that git forgets them in time.
-pub fn stack(
-    repository: &Repository,
-    run: &str,
-    landings: &[&Landing],
-) -> Result<Vec<Result<String, LandError>>> {
+/// Nothing refers to the commits, so that git forgets them in time; but they are
+/// safe on the disk like all others, for what lands later may hold the same.
+pub fn stack(repository: &Repository, run: &str, landings: &[&Landing]) -> Result<Stack> {
     let git = repository.git()?;
-    let mut tip = run_tip(&git, run)?;
+    let odb = git.odb().map_err(failed("open the repository's objects"))?;
+    let _in_memory = odb
+        .add_new_mempack_backend(MEMORY_FIRST)
+        .map_err(failed("keep a stack's objects in memory"))?;
+    let start = run_tip(&git, run)?;
+    let (mut tip, mut made) = (start, Vec::new());
     let mut put_on = |landing: &&Landing| {
         let (commit, _) = land_one(&git, run, tip, landing)?;
         tip = commit;
+        made.push(commit);
         Ok(commit.to_string())
     };
-    Ok(landings.iter().map(&mut put_on).collect())
+    let commits = landings.iter().map(&mut put_on).collect();
+    if !made.is_empty() {
+        pack::write(&git, repository.common_directory(), run, start, &made)?;
+    }
+    Ok(Stack { tip: start.to_string(), commits })
 }
 
 /// Merges one landing onto the tip and makes its commit, in memory.

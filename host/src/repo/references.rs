@@ -72,7 +72,10 @@ impl Repository {
         let Some(branch) = self.branch_commit(&git)?.filter(|_| self.auto_commit()) else {
             return Ok(());
         };
-        if branch == tip || !descends(&git, branch, tip)? {
+        if branch == tip
+            || !descends(&git, branch, tip)?
+            || self.holds_rolled_back(&git, run, branch)?
+        {
             return Ok(());
         }
         let name = run_reference(run)?;

@@ -1,10 +1,11 @@
 //! Moving a run back to a commit on its way, where what came after turned out to
 //! be bad. What it stood on stays under a reference.
 
-use git2::Sort;
+use git2::{Oid, Sort};
 
 use super::open::Repository;
 use super::references::{move_reference, run_reference, sync_reference};
+use super::undo::is_shared;
 use super::working_tree::descends;
 use super::{commit_id, failed};
 use crate::{Error, Result};
@@ -18,17 +19,22 @@ const ROLLED_BACK: &str = "refs/code-agent/rolled-back/";
 pub struct Step {
     /// Its id.
     pub commit: String,
+    /// The commit before it.
+    pub parent: String,
     /// The first line of its message.
     pub title: String,
+    /// Whether a remote has it, as far as is known here.
+    pub shared: bool,
 }
 
-/// A run that was moved back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RolledBack {
-    /// The reference that holds what the run stood on.
-    pub kept: String,
-    /// Why the branch did not move back as well, where it had the work already.
-    pub branch_left: Option<String>,
+/// The reference that keeps what a run stood on before it was moved back.
+pub fn rolled_back_reference(run: &str, from: &str) -> String {
+    format!("{}{}", prefix(run), from.get(..10).unwrap_or(from))
+}
+
+/// How the names of all of a run's begin.
+fn prefix(run: &str) -> String {
+    format!("{ROLLED_BACK}{run}-")
 }
 
 impl Repository {
@@ -36,29 +42,54 @@ impl Repository {
     pub fn steps(&self, from: &str, to: &str) -> Result<Vec<Step>> {
         let git = self.git()?;
         let doing = || format!("list the commits from {from} to {to}");
-        let list = || -> std::result::Result<Vec<Step>, git2::Error> {
+        let list = || -> std::result::Result<Vec<Oid>, git2::Error> {
             let mut walk = git.revwalk()?;
             walk.set_sorting(Sort::TOPOLOGICAL | Sort::REVERSE)?;
             walk.simplify_first_parent()?;
-            walk.push(git2::Oid::from_str(to)?)?;
-            walk.hide(git2::Oid::from_str(from)?)?;
-            walk.map(|id| {
-                let commit = git.find_commit(id?)?;
-                let title = commit.summary_bytes().unwrap_or_default();
-                let title = String::from_utf8_lossy(title).into_owned();
-                Ok(Step { commit: commit.id().to_string(), title })
-            })
-            .collect()
+            walk.push(Oid::from_str(to)?)?;
+            walk.hide(Oid::from_str(from)?)?;
+            walk.collect()
         };
-        list().map_err(failed(doing()))
+        let mut steps = Vec::new();
+        for id in list().map_err(failed(doing()))? {
+            let commit = git.find_commit(id).map_err(failed(doing()))?;
+            let title = commit.summary_bytes().unwrap_or_default();
+            steps.push(Step {
+                commit: id.to_string(),
+                parent: commit.parent_id(0).map_err(failed(doing()))?.to_string(),
+                title: String::from_utf8_lossy(title).into_owned(),
+                shared: is_shared(&git, id)?,
+            });
+        }
+        Ok(steps)
+    }
+
+    /// Whether the branch holds something that its run was moved back from.
+    pub(super) fn holds_rolled_back(
+        &self,
+        git: &git2::Repository,
+        run: &str,
+        branch: Oid,
+    ) -> Result<bool> {
+        let doing = "look what was rolled back";
+        let names = git.references_glob(&format!("{}*", prefix(run))).map_err(failed(doing))?;
+        for reference in names {
+            let kept = reference.and_then(|reference| reference.peel_to_commit());
+            let kept = kept.map_err(failed(doing))?.id();
+            if descends(git, branch, kept)? || descends(git, kept, branch)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Moves the run, and its branch where that has the work already, from a
-    /// commit back to one before it.
-    pub fn roll_back(&self, run: &str, from: &str, to: &str) -> Result<RolledBack> {
+    /// commit back to one before it. Returns why the branch did not move along,
+    /// where it should have.
+    pub fn roll_back(&self, run: &str, from: &str, to: &str) -> Result<Option<String>> {
         let git = self.git()?;
+        let kept = rolled_back_reference(run, from);
         let (from, to) = (commit_id(from)?, commit_id(to)?);
-        let kept = format!("{ROLLED_BACK}{run}-{}", from.to_string().get(..10).unwrap_or_default());
         git.reference(&kept, from, true, "code-agent: rolled back")
             .map_err(failed(format!("make `{kept}`")))?;
         sync_reference(self.common_directory(), &kept)?;
@@ -70,14 +101,15 @@ impl Repository {
         }
         sync_reference(self.common_directory(), &name)?;
         let branch = self.branch_commit(&git)?.filter(|_| self.auto_commit());
-        let mut branch_left = None;
-        if let Some(branch) = branch.filter(|branch| *branch != to)
-            && descends(&git, branch, to)?
-            && descends(&git, from, branch)?
-        {
-            branch_left = self.bring_branch(&git, run, branch, to).err().map(|why| why.to_string());
+        let Some(branch) = branch.filter(|branch| *branch != to) else { return Ok(None) };
+        if !descends(&git, branch, to)? {
+            return Ok(None);
         }
-        Ok(RolledBack { kept, branch_left })
+        if !descends(&git, from, branch)? {
+            let why = "it has commits of others on top, which are theirs to move";
+            return Ok(descends(&git, branch, from)?.then(|| why.to_owned()));
+        }
+        Ok(self.bring_branch(&git, run, branch, to).err().map(|why| why.to_string()))
     }
 }
 
@@ -102,9 +134,10 @@ mod tests {
         let titles: Vec<&str> = steps.iter().map(|step| step.title.as_str()).collect();
         assert_eq!(titles, ["Add good", "Add bad"]);
         let back = repository.roll_back("r1", &bad, &good).unwrap();
-        assert_eq!(back.branch_left, None);
+        assert_eq!(back, None);
+        let kept = super::rolled_back_reference("r1", &bad);
         assert_eq!(repository.tip("r1").unwrap(), good);
-        assert_eq!(sandbox.git(&["rev-parse", &back.kept]), bad);
+        assert_eq!(sandbox.git(&["rev-parse", &kept]), bad);
         assert_eq!(sandbox.git(&["rev-parse", "main"]), good);
         assert_eq!(sandbox.git(&["status", "--porcelain"]), "");
         assert!(!sandbox.top().join("bad").exists() && sandbox.top().join("good").exists());
@@ -122,9 +155,12 @@ mod tests {
         sandbox.git(&["update-ref", "refs/code-agent/runs/r1", &bad]);
         sandbox.write("a", "mine\n");
         let back = repository.roll_back("r1", &bad, &start).unwrap();
-        assert!(back.branch_left.unwrap().contains("uncommitted changes"));
+        assert!(back.unwrap().contains("uncommitted changes"));
         assert_eq!(repository.tip("r1").unwrap(), start);
         assert_eq!(sandbox.git(&["rev-parse", "main"]), bad);
         assert_eq!(std::fs::read_to_string(sandbox.top().join("a")).unwrap(), "mine\n");
+        // Whoever goes on with the run does not take it in again.
+        repository.adopt("r1").unwrap();
+        assert_eq!(repository.tip("r1").unwrap(), start);
     }
 }

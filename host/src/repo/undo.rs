@@ -203,7 +203,7 @@ fn stretches(git: &git2::Repository, branch: Oid, landed: &[String]) -> Result<V
 
 /// Whether a remote has it, as far as is known here: then to move the branch
 /// back would only last until the next pull.
-fn is_shared(git: &git2::Repository, commit: Oid) -> Result<bool> {
+pub(super) fn is_shared(git: &git2::Repository, commit: Oid) -> Result<bool> {
     let doing = "look what the remotes have";
     for reference in git.references_glob("refs/remotes/*").map_err(failed(doing))? {
         let target = reference.and_then(|reference| reference.peel_to_commit());

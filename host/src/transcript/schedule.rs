@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{About, Entry, Host, Line, Place, Said};
-use crate::types::{CallError, Reply, Role, ToolSpec};
+use crate::types::{CallError, CheckResult, Reply, Role, ToolSpec};
 use crate::{Error, Result};
 
 /// A recording, ready to be played back.
@@ -55,8 +55,17 @@ pub(super) struct RecordedCall {
     /// False where it was cut off.
     pub(super) ended: bool,
     pub(super) conversations: HashMap<u32, RecordedTalk>,
-    /// Where its landings stand in the order of all.
-    pub(super) landings: Vec<usize>,
+    /// What it tried to land, in its order.
+    pub(super) tried: Vec<Tried>,
+}
+
+/// What a call tried to land.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Tried {
+    /// A landing, by its place in the order of all.
+    Landing(usize),
+    /// The user's check was red on it.
+    Red(CheckResult),
 }
 
 /// One landing as it was recorded.
@@ -103,8 +112,14 @@ pub(super) fn schedule(lines: impl Iterator<Item = Result<Line>>) -> Result<Sche
     let mut ids = HashMap::new();
     let mut begun: HashMap<String, (u64, i64, Option<String>)> = HashMap::new();
     let mut landings: Vec<RecordedLanding> = Vec::new();
+    // By call: how many landings came before, and what the check said.
+    let mut reds: HashMap<u64, Vec<(usize, CheckResult)>> = HashMap::new();
     for line in lines {
         match line?.entry {
+            Entry::Red { call, check } => {
+                let before = landings.iter().filter(|landing| landing.call == call).count();
+                reds.entry(call).or_default().push((before, check));
+            }
             Entry::Host(host) => hosts.push(host),
             Entry::Ids { of, ids: given } => drop(ids.insert(of, given)),
             Entry::Call { call, about } => {
@@ -138,7 +153,7 @@ pub(super) fn schedule(lines: impl Iterator<Item = Result<Line>>) -> Result<Sche
     let last_host = u32::try_from(hosts.len()).unwrap_or(u32::MAX);
     let kept = kept(&calls, last_host);
     let landings = landings_of(&kept, landings)?;
-    Ok(put_together(host, calls, &kept, ids, landings))
+    Ok(put_together(host, calls, &kept, ids, landings, reds))
 }
 
 /// Adds a line of a conversation to what is known of it.
@@ -219,10 +234,11 @@ fn put_together(
     kept: &HashSet<u64>,
     ids: HashMap<String, Vec<String>>,
     landings: Vec<RecordedLanding>,
+    mut reds: HashMap<u64, Vec<(usize, CheckResult)>>,
 ) -> Schedule {
-    let mut landings_of: HashMap<u64, Vec<usize>> = HashMap::new();
+    let mut tried_by: HashMap<u64, Vec<Tried>> = HashMap::new();
     for (index, landing) in landings.iter().enumerate() {
-        landings_of.entry(landing.call).or_default().push(index);
+        tried_by.entry(landing.call).or_default().push(Tried::Landing(index));
     }
     let mut schedule =
         Schedule { host, calls: HashMap::new(), claims: HashMap::new(), ids, landings, ended: 0 };
@@ -235,9 +251,12 @@ fn put_together(
             claims.push((task.clone(), about.attempt));
         }
         schedule.ended += usize::from(ended);
-        let landings = landings_of.remove(&number).unwrap_or_default();
+        let mut tried = tried_by.remove(&number).unwrap_or_default();
+        for (shift, (before, check)) in reds.remove(&number).into_iter().flatten().enumerate() {
+            tried.insert((before + shift).min(tried.len()), Tried::Red(check));
+        }
         let key = Key::of(&about);
-        let call = RecordedCall { base: about.base, ended, conversations, landings };
+        let call = RecordedCall { base: about.base, ended, conversations, tried };
         schedule.calls.entry(key).or_default().push(Arc::new(call));
     }
     schedule

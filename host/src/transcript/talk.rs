@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::difference::{difference, opening_lines, said_lines};
 use super::schedule::{RecordedCall, RecordedTalk, Step};
-use super::{About, Entry, Journal, LandingTurn, Place, Replay, Said};
-use crate::types::{CallError, Reply, ToolSpec};
+use super::{About, Entry, Journal, Place, Replay, Said, Turn};
+use crate::types::{CallError, CheckResult, Reply, ToolSpec};
 use crate::{Error, Result};
 
 /// A role's call.
@@ -65,15 +65,15 @@ impl CallTranscript {
     }
 
     /// In a replay, waits for the turn of the call's next landing.
-    pub async fn landing(&self) -> Result<Option<LandingTurn>> {
+    pub async fn landing(&self) -> Result<Option<Turn>> {
         let Some(ReplayedCall { replay, recorded }) = &self.replayed else { return Ok(None) };
         let number = self.landings.fetch_add(1, Ordering::Relaxed);
         replay.landing(recorded, number).await.map(Some)
     }
 
-    /// Whether the call is played back.
-    pub fn is_replay(&self) -> bool {
-        self.replayed.is_some()
+    /// The user's check is red on what the call would have landed.
+    pub fn red(&self, check: &CheckResult) {
+        self.journal.write(Entry::Red { call: self.number, check: check.clone() });
     }
 
     /// The call's changes are about to land.
