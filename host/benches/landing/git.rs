@@ -89,6 +89,8 @@ impl Project {
 pub fn run(folder: &Path, arguments: &[&str]) -> Result<String> {
     let output = Command::new("git")
         .args(["-c", "user.name=Bench", "-c", "user.email=bench@localhost"])
+        // In the background it would disturb what is measured.
+        .args(["-c", "gc.auto=0", "-c", "maintenance.auto=false"])
         .args(arguments)
         .current_dir(folder)
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
