@@ -21,6 +21,7 @@ mod faults;
 mod hostile_inputs;
 mod hostile_planners;
 mod interruption;
+mod junk;
 mod large_run;
 mod library;
 mod models;

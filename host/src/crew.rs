@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::agent::{
-    Account, Agent, Check, Checker, ClaimLanding, NotLanded, RoleModels, Setup, Slot, blocking,
+    Account, Agent, Check, Checker, ClaimLanding, RoleModels, Scope, Setup, Slot, blocking,
+    note_outside,
 };
 use crate::clock::Clock;
 use crate::cycle::Crew;
@@ -52,6 +53,8 @@ pub struct HostCrew {
     pub checker: Option<Arc<Checker>>,
     /// The user's command that prepares a slot.
     pub setup: Option<Setup>,
+    /// Whether the user lets land what looks like a key.
+    pub allow_secrets: bool,
     /// The run's store, for what calls cost.
     pub store: RunStore,
     /// Where what agents say is written down.
@@ -187,6 +190,8 @@ impl HostCrew {
             claim: claim.clone(),
             cycle,
             model: worker.model.name().to_owned(),
+            scope: Arc::new(Scope::of(&claim.task.draft)),
+            allow_secrets: self.allow_secrets,
             clock: self.clock.clone(),
             transcript: transcript.clone(),
             check: self.checker.as_ref().map(|checker| Check {
@@ -311,16 +316,13 @@ impl Crew for HostCrew {
         let landing = Some(self.landing(claim, cycle, &transcript)?);
         let account = self.account(cycle, Some(&claim.task.id));
         let (name, role) = (&claim.slot, Role::Worker);
-        let agent = self.agent(name, role, slot.clone(), transcript.clone(), landing, account)?;
+        let agent = self.agent(name, role, slot, transcript, landing, account)?;
         let report = self.plugins.work(agent.clone(), brief, claim.task.clone()).await;
         let report = self.ended(&agent, cycle, Some(&claim.task.id), report).await?;
-        if report.success {
-            let message = commit_message(&claim.task.draft.title, &report);
-            let landing = self.landing(claim, cycle, &transcript)?;
-            let landed = landing.land(&slot.checkout, &message, Some(&report)).await;
-            landed.map_err(NotLanded::into_setback)?;
+        if !report.success {
+            return Ok(report);
         }
-        Ok(report)
+        agent.hand_in(report, |report| commit_message(&claim.task.draft.title, report)).await
     }
 
     async fn check(&self, commit: &str) -> Result<Option<CheckResult>> {
@@ -331,8 +333,9 @@ impl Crew for HostCrew {
         Ok(Some(result))
     }
 
-    async fn review(&self, mut brief: Brief, report: CycleReport) -> Result<Verdict, Setback> {
+    async fn review(&self, mut brief: Brief, mut report: CycleReport) -> Result<Verdict, Setback> {
         let cycle = brief.cycle;
+        report.outcomes.iter_mut().for_each(note_outside);
         let slot = self.prepared_slot_at(JUDGE_SLOT, &report.head, &mut brief).await;
         let slot = slot.map_err(Setback::Stop)?;
         let transcript = Arc::new(self.journal.call(About {

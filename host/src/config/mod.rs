@@ -79,6 +79,9 @@ pub struct Options {
     /// does not land.
     #[serde(default)]
     pub check: Option<String>,
+    /// Whether what looks like a key may land.
+    #[serde(default)]
+    pub allow_secrets: bool,
     /// What models cost, by `NAME` or `PROVIDER:NAME`, where that is not known
     /// or not right.
     #[serde(default)]
@@ -137,6 +140,7 @@ impl Options {
             unsandboxed_commands: false,
             setup: None,
             check: None,
+            allow_secrets: false,
             prices: BTreeMap::new(),
             max_tokens: None,
             max_cost: None,

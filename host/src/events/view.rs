@@ -210,7 +210,8 @@ impl RunView {
             // with it; a role's is one of several and shows in its end.
             Event::AttemptFailed { again: false, .. }
             | Event::RoleFailed { .. }
-            | Event::Checked { .. } => {}
+            | Event::Checked { .. }
+            | Event::LeftOut { .. } => {}
         }
     }
 
