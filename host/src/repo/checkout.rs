@@ -140,6 +140,10 @@ impl Checkout {
         let left_out = left_out.into_iter().map(|found| found.path).collect::<Vec<_>>();
         let paths = landing.iter().map(|found| &found.path);
         let left_out = grouped(&left_out, paths, |folder| held.is_used(folder));
+        let files = landing.iter().filter(|found| found.mode.is_some()).count();
+        if files > MOST_FILES {
+            return Err(too_many(files));
+        }
         let changes = self.read(landing)?;
         let outside = outside.into_iter().map(|found| found.path).collect();
         Ok(Changes { changes, outside, left_out })
@@ -222,10 +226,6 @@ impl Checkout {
 
     /// Reads what is there now, up to the bounds.
     pub(super) fn read(&self, differences: Vec<Difference>) -> Result<Vec<Change>, CallError> {
-        let written = differences.iter().filter(|found| found.mode.is_some()).count();
-        if written > MOST_FILES {
-            return Err(too_many(written));
-        }
         let mut total = 0;
         let mut changes = Vec::with_capacity(differences.len());
         for Difference { path, mode, .. } in differences {

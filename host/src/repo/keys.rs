@@ -6,10 +6,12 @@
 
 use std::ops::Range;
 
-/// More finds in one file tell nobody anything new.
-const MOST_FINDS: usize = 20;
-/// No private key has more lines than this.
-const MOST_PEM_LINES: usize = 500;
+/// More finds in one file are not looked at, since nobody wrote them by hand.
+const MOST_FINDS: usize = 10_000;
+/// No private key is longer, in bytes.
+const LONGEST_PEM: usize = 64 * 1024;
+/// So much of a token is looked at, in bytes: lines that never end cost no time.
+const LONGEST_TOKEN: usize = 512;
 /// So many letters of a key in a row are one, whatever stands around them.
 const PEM_ROW: usize = 16;
 /// So many are enough in the line after a header that stands alone.
@@ -146,6 +148,7 @@ impl Shape {
     }
 
     fn fits_body(&self, rest: &[u8]) -> bool {
+        let rest = &rest[..rest.len().min(LONGEST_TOKEN)];
         let belongs = |byte: &u8| byte.is_ascii_alphanumeric() || self.besides.contains(byte);
         let length = rest.iter().position(|byte| !belongs(byte)).unwrap_or(rest.len());
         let (body, after) = rest.split_at(length);
@@ -174,7 +177,8 @@ fn private_key(bytes: &[u8], line: Range<usize>) -> Option<usize> {
     if position(&bytes[body..end], PEM_END).is_some() {
         return Some(end);
     }
-    for line in bytes.get(end + 1..)?.split(|byte| *byte == b'\n').take(MOST_PEM_LINES) {
+    let longest = bytes.len().min(line.start + LONGEST_PEM);
+    for line in bytes.get(end + 1..longest).unwrap_or_default().split(|byte| *byte == b'\n') {
         end += 1 + line.len();
         if position(line, PEM_END).is_some() {
             break;
@@ -303,5 +307,14 @@ mod tests {
         assert_eq!(&text[found[0].bytes.clone()], &text[2..text.len() - 3]);
         let cut = format!("{PEM}\nMIIE");
         assert_eq!(find(cut.as_bytes())[0].bytes, 0..cut.len());
+        let long = cut.clone() + &"MIIE\n".repeat(LONGEST_PEM);
+        assert_eq!(find(long.as_bytes())[0].bytes, 0..LONGEST_PEM);
+    }
+
+    #[test]
+    fn a_line_that_never_ends_is_looked_at_once() {
+        for piece in ["xoxb-", "ghp_a-", "-----BEGIN PRIV"] {
+            assert_eq!(whats(&piece.repeat(400_000)), [], "{piece}");
+        }
     }
 }

@@ -105,6 +105,7 @@ fn a_landing_holds_so_many_files_and_no_more() {
     let error = checkout.changes(|_| true).unwrap_err();
     assert!(matches!(error, CallError::TooLong(_)), "{error}");
     assert!(error.to_string().contains("10001 files are new or changed"), "{error}");
+    assert!(checkout.diff("", None).is_ok(), "looking at them is another matter");
     let changes = checkout.changes(|_| false).unwrap();
     assert_eq!(told(&changes), ["`many/` (10000 files)", "`one-more`"]);
 }
@@ -115,7 +116,7 @@ fn only_keys_that_the_base_does_not_have_are_new() {
     let pem =
         |body: &str| format!("-----BEGIN {0}-----\n{body}\n-----END {0}-----\n", "PRIVATE KEY");
     let (old, other) = (key("Old"), key("New"));
-    let held = format!("{old}text\n{}", pem("MIIEold"));
+    let held = format!("{}{old}text\n{}", old.repeat(50), pem("MIIEold"));
     let sandbox = Sandbox::with(&[("held", &held), ("moved", &old), ("plain", "text\n")]);
     let (checkout, folder) = checkout(&sandbox);
     checkout.folder_for_command(true);
@@ -130,6 +131,6 @@ fn only_keys_that_the_base_does_not_have_are_new() {
     write(&folder, "moved", &old);
     assert_eq!(new(), [("elsewhere".to_owned(), 1)], "a copy is new");
     write(&folder, "elsewhere", "text\n");
-    write(&folder, "held", &format!("{old}{other}{}", pem("MIIEnew")));
-    assert_eq!(new(), [("held".to_owned(), 2), ("held".to_owned(), 3)]);
+    write(&folder, "held", &format!("{}{other}{}", old.repeat(50), pem("MIIEnew")));
+    assert_eq!(new(), [("held".to_owned(), 51), ("held".to_owned(), 52)]);
 }
