@@ -22,6 +22,7 @@ mod going_back;
 mod hostile_inputs;
 mod hostile_planners;
 mod interruption;
+mod junk;
 mod large_run;
 mod left_behind;
 mod library;

@@ -10,7 +10,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::agent::{
-    Account, Agent, Check, Checker, ClaimLanding, MergeQueue, RoleModels, Setup, Slot, blocking,
+    Account, Agent, Check, Checker, ClaimLanding, MergeQueue, RoleModels, Scope, Setup, Slot,
+    blocking, note_outside,
 };
 use crate::clock::Clock;
 use crate::cycle::Crew;
@@ -62,6 +63,8 @@ pub struct HostCrew {
     pub rollback: bool,
     /// The user's command that prepares a slot.
     pub setup: Option<Setup>,
+    /// Whether the user lets land what looks like a key.
+    pub allow_secrets: bool,
     /// The run's store, for what calls cost.
     pub store: RunStore,
     /// Where what agents say is written down.
@@ -199,6 +202,8 @@ impl HostCrew {
             claim: claim.clone(),
             cycle,
             model: worker.model.name().to_owned(),
+            scope: Arc::new(Scope::of(&claim.task.draft)),
+            allow_secrets: self.allow_secrets,
             clock: self.clock.clone(),
             transcript: transcript.clone(),
             check: self.checker.as_ref().map(|checker| Check {
@@ -324,13 +329,13 @@ impl Crew for HostCrew {
         let landing = Some(self.landing(claim, cycle, &transcript)?);
         let account = self.account(cycle, Some(&claim.task.id));
         let (name, role) = (&claim.slot, Role::Worker);
-        let agent = self.agent(name, role, slot.clone(), transcript.clone(), landing, account)?;
+        let agent = self.agent(name, role, slot.clone(), transcript, landing, account)?;
         let report = self.plugins.work(agent.clone(), brief.clone(), claim.task.clone()).await;
         let report = self.ended(&agent, cycle, Some(&claim.task.id), report).await?;
-        if report.success {
-            return self.land(claim, brief, &slot, &transcript, report).await;
+        if !report.success {
+            return Ok(report);
         }
-        Ok(report)
+        self.land(claim, brief, &agent, report).await
     }
 
     async fn check(&self, commit: &str) -> Result<Option<CheckResult>> {
@@ -357,8 +362,9 @@ impl Crew for HostCrew {
         self.go_back(retreat.clone()).await
     }
 
-    async fn review(&self, mut brief: Brief, report: CycleReport) -> Result<Verdict, Setback> {
+    async fn review(&self, mut brief: Brief, mut report: CycleReport) -> Result<Verdict, Setback> {
         let cycle = brief.cycle;
+        report.outcomes.iter_mut().for_each(note_outside);
         let slot = self.prepared_slot_at(JUDGE_SLOT, &report.head, &mut brief).await;
         let slot = slot.map_err(Setback::Stop)?;
         let transcript = Arc::new(self.journal.call(About {

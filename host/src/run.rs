@@ -194,6 +194,7 @@ impl Run {
             store: store.clone(),
             sandbox,
             setup,
+            allow_secrets: options.allow_secrets,
             journal,
             clock,
             goal: options.goal.clone(),

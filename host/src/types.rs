@@ -219,7 +219,7 @@ pub struct TaskOutcome {
     pub completed: bool,
     /// The worker's report, or why the task failed.
     pub summary: String,
-    /// The worker's notes.
+    /// The worker's notes, and the host's, which begin with `host: `.
     pub notes: Vec<String>,
     /// What landed, if anything: commit ids.
     pub commits: Vec<String>,

@@ -7,16 +7,20 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::merge_queue::Refused;
-use super::{Checker, MergeQueue, blocking};
+use super::{Checker, MergeQueue, Scope, blocking};
 use crate::clock::Clock;
 use crate::events::Event;
 use crate::queue::{Claim, LandingRow, RunStore, Store};
 use crate::repo::{
-    Checkout, LandError, Landed, Lander, Landing, LandingLog, LandingRecord, Repository, stack,
+    Changes, Checkout, LandError, Landed, Lander, Landing, LandingLog, LandingRecord, NewKey,
+    Repository, stack,
 };
 use crate::transcript::{CallTranscript, Entry, Journal, Turn};
-use crate::types::{CheckResult, Report};
+use crate::types::{CallError, CheckResult, Report};
 use crate::{Error, Setback};
+
+/// So many places of keys are named.
+const MOST_PLACES: usize = 10;
 
 /// Lands what belongs to one claim.
 pub struct ClaimLanding {
@@ -34,6 +38,10 @@ pub struct ClaimLanding {
     pub transcript: Arc<CallTranscript>,
     /// The user's check, if there is one.
     pub check: Option<Check>,
+    /// Which new files belong to the task.
+    pub scope: Arc<Scope>,
+    /// Whether the user lets land what looks like a key.
+    pub allow_secrets: bool,
 }
 
 /// What it takes to check something before it lands.
@@ -55,6 +63,8 @@ pub enum NotLanded {
     Red(CheckResult),
     /// Others have changed the same; a sentence for the next attempt.
     Conflict(String),
+    /// It is too much, or holds what must not land; the sentence says what to do.
+    Refused(String),
     /// The attempt, or the run, is over.
     Setback(Setback),
 }
@@ -72,6 +82,7 @@ impl NotLanded {
         match self {
             Self::Setback(setback) => setback,
             Self::Conflict(why) => Setback::Attempt(why),
+            Self::Refused(why) => Setback::Attempt(why),
             Self::Red(check) => Setback::Attempt(format!(
                 "the check `{}` was red on what would have landed:\n{}",
                 check.command_line, check.output
@@ -90,16 +101,9 @@ struct Memo {
 }
 
 impl ClaimLanding {
-    /// Lands what differs in `checkout` from its base; none where nothing
-    /// does. With a `report`, the landing completes the task. The checkout
-    /// stays as it is.
-    pub async fn land(
-        &self,
-        checkout: &Arc<Checkout>,
-        message: &str,
-        report: Option<&Report>,
-    ) -> Result<Option<Landed>, NotLanded> {
-        let changes = changes_of(checkout).await?;
+    /// Collects what differs in `checkout` from its base and may land.
+    pub async fn collect(&self, checkout: &Arc<Checkout>) -> Result<Changes, NotLanded> {
+        let changes = self.changes_of(checkout).await?;
         if !changes.outside.is_empty() {
             let paths: Vec<&str> =
                 changes.outside.iter().take(10).map(|path| path.as_str()).collect();
@@ -109,6 +113,42 @@ impl ClaimLanding {
                 paths.join(", ")
             );
         }
+        Ok(changes)
+    }
+
+    async fn changes_of(&self, checkout: &Arc<Checkout>) -> Result<Changes, NotLanded> {
+        let (checkout, scope) = (checkout.clone(), self.scope.clone());
+        let allow_secrets = self.allow_secrets;
+        let looking = move || {
+            let changes = match checkout.changes(|path| scope.covers(path)) {
+                Ok(changes) => changes,
+                Err(CallError::TooLong(why)) => return Err(NotLanded::Refused(why)),
+                Err(CallError::Unavailable(why)) => return Err(Setback::Attempt(why).into()),
+                Err(other) => return Err(Setback::Attempt(other.to_string()).into()),
+            };
+            if !allow_secrets {
+                let keys = checkout.new_keys(&changes);
+                refuse_keys(&keys.map_err(|error| Setback::Attempt(error.to_string()))?)?;
+            }
+            Ok(changes)
+        };
+        match tokio::task::spawn_blocking(looking).await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                Err(Setback::Attempt(format!("reading the checkout broke off: {error}")).into())
+            }
+        }
+    }
+
+    /// Lands what was collected from `checkout`; none where nothing differs. With
+    /// a `report`, the landing completes the task. The checkout stays as it is.
+    pub async fn land(
+        &self,
+        checkout: &Checkout,
+        changes: Changes,
+        message: &str,
+        report: Option<&Report>,
+    ) -> Result<Option<Landed>, NotLanded> {
         if changes.changes.is_empty() {
             return Ok(None);
         }
@@ -218,14 +258,26 @@ impl Check {
     }
 }
 
-async fn changes_of(checkout: &Arc<Checkout>) -> Result<crate::repo::Changes, Setback> {
-    let checkout = checkout.clone();
-    let changes = tokio::task::spawn_blocking(move || checkout.changes()).await;
-    match changes {
-        Ok(Ok(changes)) => Ok(changes),
-        Ok(Err(error)) => Err(Setback::Attempt(error.to_string())),
-        Err(error) => Err(Setback::Attempt(format!("reading the checkout broke off: {error}"))),
+/// The sentence never holds the key itself.
+fn refuse_keys(keys: &[NewKey]) -> Result<(), NotLanded> {
+    if keys.is_empty() {
+        return Ok(());
     }
+    let mut places: Vec<String> = keys
+        .iter()
+        .take(MOST_PLACES)
+        .map(|key| format!("`{}` line {} ({})", key.path, key.line, key.what))
+        .collect();
+    if keys.len() > MOST_PLACES {
+        places.push(format!("and {} more", keys.len() - MOST_PLACES));
+    }
+    Err(NotLanded::Refused(format!(
+        "what looks like a key stands in {}, so this can't land. Keys don't belong into a \
+         repository: take it out, and read it from the environment or from a file that .gitignore \
+         names. For an example write a row of x, or put it together from parts. Only the user can \
+         let it land as it is, with --allow-secrets",
+        places.join(", ")
+    )))
 }
 
 fn describe_conflict(files: &[String], commits: &[String]) -> String {

@@ -4,6 +4,7 @@
 mod cycles;
 mod doctor;
 mod follow;
+mod landing_arguments;
 mod look;
 mod progress;
 mod prune;

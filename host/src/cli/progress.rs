@@ -75,6 +75,10 @@ pub(super) fn line(recorded: &Recorded) -> Option<String> {
             format!("{}: merged; the branch had it all", recorded.who)
         }
         Event::Landed { commit, .. } => format!("{}: landed {}", recorded.who, short(commit)),
+        Event::LeftOut { files, names, .. } => {
+            let names = clip(&names.join(", "));
+            format!("{}: left out {files} new files: {names}", recorded.who)
+        }
         Event::TaskCompleted { title, .. } => format!("done: {title}"),
         Event::TaskFailed { title, .. } => format!("TASK FAILED: {title}"),
         Event::CycleEnded { cycle, completed, failed, decision, goal_met, reasoning } => {

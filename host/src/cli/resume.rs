@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::LogArguments;
+use super::landing_arguments::LandingArguments;
 use super::look::{find_run, open};
 use super::run::{absolute, drive};
 use super::sandbox_arguments::SandboxArguments;
@@ -47,6 +48,8 @@ pub(super) struct ResumeArguments {
     timeouts: TimeoutArguments,
     #[command(flatten)]
     sandbox: SandboxArguments,
+    #[command(flatten)]
+    landing: LandingArguments,
     /// Print what happens as JSON lines on stdout.
     #[arg(long)]
     json: bool,
@@ -77,6 +80,7 @@ fn override_options(options: &mut Options, arguments: ResumeArguments) -> Result
     options.max_requests = arguments.max_requests.or(options.max_requests);
     options.timeouts = arguments.timeouts.named().or(options.timeouts);
     arguments.sandbox.overlay(options)?;
+    arguments.landing.overlay(options);
     options.refill(&arguments.spending.named(None))
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::LogArguments;
 use super::follow::Follower;
+use super::landing_arguments::LandingArguments;
 use super::sandbox_arguments::SandboxArguments;
 use super::spending_arguments::SpendingArguments;
 use super::timeouts::TimeoutArguments;
@@ -60,6 +61,8 @@ pub(super) struct RunArguments {
     timeouts: TimeoutArguments,
     #[command(flatten)]
     sandbox: SandboxArguments,
+    #[command(flatten)]
+    landing: LandingArguments,
     /// Print what happens as JSON lines on stdout.
     #[arg(long)]
     json: bool,
@@ -133,6 +136,7 @@ fn options(arguments: RunArguments) -> Result<Options> {
     options.max_requests = arguments.max_requests;
     options.timeouts = arguments.timeouts.named();
     arguments.sandbox.overlay(&mut options)?;
+    arguments.landing.overlay(&mut options);
     options.fill(&arguments.spending.named(arguments.branch))?;
     match (is_given, &options.replay) {
         // A recording knows its goal.

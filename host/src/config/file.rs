@@ -126,6 +126,10 @@ impl<'a> Section<'a> {
         })
     }
 
+    pub(super) fn flag(&self, key: &str) -> Result<Option<bool>> {
+        self.get(key, "true or false", Value::as_bool)
+    }
+
     pub(super) fn number(&self, key: &str) -> Result<Option<f64>> {
         self.get(key, "a number", |value| {
             value.as_float().or_else(|| value.as_integer().map(|number| number as f64))

@@ -60,7 +60,17 @@ impl Options {
         named: &Named,
         environment: fn(&mut Options, bool) -> Result<()>,
     ) -> Result<()> {
-        let UserConfig { models, keys, prices, bounds, max_requests, timeouts, access } = config;
+        let UserConfig {
+            models,
+            keys,
+            prices,
+            bounds,
+            max_requests,
+            timeouts,
+            access,
+            allow_secrets,
+        } = config;
+        self.allow_secrets |= allow_secrets;
         self.access.network |= access.network;
         self.access.readable.extend(access.readable);
         self.access.writable.extend(access.writable);

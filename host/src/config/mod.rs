@@ -85,6 +85,9 @@ pub struct Options {
     /// Whether the run moves back where the check is red at a cycle's end.
     #[serde(default)]
     pub rollback: bool,
+    /// Whether what looks like a key may land.
+    #[serde(default)]
+    pub allow_secrets: bool,
     /// What models cost, by `NAME` or `PROVIDER:NAME`, where that is not known
     /// or not right.
     #[serde(default)]
@@ -152,6 +155,7 @@ impl Options {
             check: None,
             check_strict: false,
             rollback: false,
+            allow_secrets: false,
             prices: BTreeMap::new(),
             max_tokens: None,
             max_cost: None,

@@ -12,11 +12,12 @@ use crate::{Error, Result};
 pub const FILE_NAME: &str = ".code-agent.toml";
 
 /// Keys that people look for here, and why they are not for this file.
-const ELSEWHERE: [(&str, &str); 4] = [
+const ELSEWHERE: [(&str, &str); 5] = [
     ("keys", "keys belong to you and not to a repository"),
     ("api-base", "the address of the model's server belongs to you, since your key goes there"),
     ("models", "which models are asked, and where, is yours to choose, since you pay for it"),
     ("prices", "prices belong to you, since they guard your money"),
+    ("allow-secrets", "whether keys may land is yours to say"),
 ];
 
 /// Reads the project's config; empty bounds where there is none.
@@ -92,6 +93,7 @@ mod tests {
             ("[models.worker]\nmodel = 'openai:dear'", "`models`"),
             ("[prices.'x']\ninput = 0", "`prices`"),
             ("push = true", "`push`"),
+            ("allow-secrets = true", "`allow-secrets`"),
         ] {
             let sentence = load_text(text).unwrap_err().to_string();
             assert!(sentence.contains(word) && sentence.contains("config.toml"), "{sentence}");

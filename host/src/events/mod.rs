@@ -179,6 +179,15 @@ pub enum Event {
         /// The commit.
         commit: String,
     },
+    /// New files of a worker's checkout stayed out of its landing.
+    LeftOut {
+        /// The task's id.
+        task: String,
+        /// How many.
+        files: usize,
+        /// The first of them, files and folders.
+        names: Vec<String>,
+    },
     /// A task is done.
     TaskCompleted {
         /// The task's id.

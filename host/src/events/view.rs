@@ -215,6 +215,7 @@ impl RunView {
             | Event::Checkouts { .. }
             | Event::MergeTried { .. }
             | Event::Merged { .. }
+            | Event::LeftOut { .. }
             | Event::Checked { .. } => {}
         }
     }

@@ -58,7 +58,7 @@ fn a_reset_restores_what_is_tracked_keeps_what_is_ignored_and_removes_the_rest()
     fs::remove_dir(folder.join("target")).unwrap();
     assert_eq!(names(&folder), clean);
     assert_eq!(fs::read_to_string(folder.join("a")).unwrap(), "one\n");
-    assert_eq!(checkout.changes().unwrap(), Changes::default());
+    assert_eq!(checkout.changes(|_| true).unwrap(), Changes::default());
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_reset_writes_only_what_differs_between_commits() {
     assert_eq!(names(&folder), ["a", "b", "d", "f/", "f/inside", "link"]);
     assert_eq!(fs::read_link(folder.join("link")).unwrap(), Path::new("/nowhere"));
     assert_eq!(fs::metadata(folder.join("b")).unwrap().mode() & 0o100, 0o100);
-    assert_eq!(checkout.changes().unwrap(), Changes::default());
+    assert_eq!(checkout.changes(|_| true).unwrap(), Changes::default());
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn all_kinds_of_changes_are_found() {
         written("e/x", "x\n"),
         written("new", "n\n"),
     ];
-    assert_eq!(checkout.changes().unwrap().changes, expected);
+    assert_eq!(checkout.changes(|_| true).unwrap().changes, expected);
     checkout.reset(&checkout.base()).unwrap();
     assert_eq!(names(&folder), ["a", "b", "c", "d/", "d/x"]);
 }
@@ -122,7 +122,7 @@ fn an_edit_of_the_same_size_and_time_is_found() {
     let mut held = checkout.held();
     held.files.get_mut(&path("a")).unwrap().stamp = Some(Stamp::of(&metadata));
     drop(held);
-    assert_eq!(checkout.changes().unwrap().changes, [written("a", "two\n")]);
+    assert_eq!(checkout.changes(|_| true).unwrap().changes, [written("a", "two\n")]);
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn what_lies_outside_the_root_path_is_left_out_and_named() {
     for name in ["src/a", "b", "srcs"] {
         fs::write(checkout.folder_for_command(false).join(name), "two\n").unwrap();
     }
-    let changes = checkout.changes().unwrap();
+    let changes = checkout.changes(|_| true).unwrap();
     assert_eq!(changes.changes, [written("src/a", "two\n")]);
     assert_eq!(changes.outside, [path("b"), path("srcs")]);
 }
@@ -150,9 +150,9 @@ fn submodules_stay_as_they_are() {
     let (checkout, folder) = checkout(&sandbox);
     assert_eq!(names(&folder), ["a", "sub/"]);
     fs::write(folder.join("sub/x"), "x\n").unwrap();
-    assert_eq!(checkout.changes().unwrap(), Changes::default());
+    assert_eq!(checkout.changes(|_| true).unwrap(), Changes::default());
     fs::remove_dir_all(folder.join("sub")).unwrap();
-    assert_eq!(checkout.changes().unwrap(), Changes::default());
+    assert_eq!(checkout.changes(|_| true).unwrap(), Changes::default());
     checkout.reset(&checkout.base()).unwrap();
     assert_eq!(names(&folder), ["a", "sub/"]);
 }
@@ -162,7 +162,7 @@ fn an_ignore_file_that_never_ends_is_refused_and_reset() {
     let sandbox = Sandbox::with(&[("d/a", "one\n")]);
     let (checkout, folder) = checkout(&sandbox);
     symlink("/dev/zero", folder.join("d/.gitignore")).unwrap();
-    let error = checkout.changes().unwrap_err().to_string();
+    let error = checkout.changes(|_| true).unwrap_err().to_string();
     assert!(error.contains("d/.gitignore"), "{error}");
     checkout.reset(&checkout.base()).unwrap();
     assert_eq!(names(&folder), ["d/", "d/a"]);
@@ -174,15 +174,19 @@ fn a_checkout_that_cannot_be_listed_fails_with_a_sentence_and_is_made_anew() {
     let (checkout, folder) = checkout(&sandbox);
     fs::create_dir(folder.join("target")).unwrap();
     make_deep(checkout.folder().directory(), 20_000);
-    let error = checkout.changes().unwrap_err().to_string();
+    let error = checkout.changes(|_| true).unwrap_err().to_string();
     assert!(error.contains("is too deep to be listed; remove it"), "{error}");
     assert!(error.len() < 1_000, "{error}");
     checkout.reset(&checkout.base()).unwrap();
     assert_eq!(names(&folder), [".gitignore", "a"]);
-    assert_eq!(checkout.changes().unwrap(), Changes::default());
+    assert_eq!(checkout.changes(|_| true).unwrap(), Changes::default());
     fs::create_dir(folder.join("target")).unwrap();
     make_deep(&checkout.folder().directory().open_dir("target").unwrap(), 20_000);
-    assert_eq!(checkout.changes().unwrap(), Changes::default(), "what is ignored may be deep");
+    assert_eq!(
+        checkout.changes(|_| true).unwrap(),
+        Changes::default(),
+        "what is ignored may be deep"
+    );
     checkout.reset(&checkout.base()).unwrap();
     checkout.close();
     assert!(!folder.exists());
@@ -194,10 +198,10 @@ fn pipes_are_left_out_and_large_files_refused() {
     let (checkout, folder) = checkout(&sandbox);
     let made = std::process::Command::new("mkfifo").arg(folder.join("pipe")).status().unwrap();
     assert!(made.success());
-    assert_eq!(checkout.changes().unwrap(), Changes::default());
+    assert_eq!(checkout.changes(|_| true).unwrap(), Changes::default());
     let file = fs::File::create(folder.join("large")).unwrap();
     file.set_len(LARGEST_FILE + 1).unwrap();
-    let error = checkout.changes().unwrap_err().to_string();
+    let error = checkout.changes(|_| true).unwrap_err().to_string();
     assert!(error.contains("`large` is larger than 50 MiB"), "{error}");
     checkout.reset(&checkout.base()).unwrap();
     assert_eq!(names(&folder), ["a"]);
@@ -250,8 +254,8 @@ fn what_tools_touched_is_all_that_changed() {
                 touch(checkout, what, &file, &other);
             }
         }
-        let changes = known.changes().unwrap();
-        assert_eq!(changes, blind.changes().unwrap(), "round {round}");
+        let changes = known.changes(|_| true).unwrap();
+        assert_eq!(changes, blind.changes(|_| true).unwrap(), "round {round}");
         assert_eq!(known.status().unwrap(), blind.status().unwrap());
         let to = if random(2) == 0 { &tip } else { &next };
         for checkout in [&known, &blind] {
@@ -259,7 +263,7 @@ fn what_tools_touched_is_all_that_changed() {
         }
         assert_eq!(names(known.folder().path()), names(blind.folder().path()), "round {round}");
         known.folder_for_command(false);
-        assert_eq!(known.changes().unwrap(), Changes::default(), "round {round}");
+        assert_eq!(known.changes(|_| true).unwrap(), Changes::default(), "round {round}");
         known.reset(to).unwrap();
     }
     assert!(known.folder().path().join("built/cache").exists(), "ignored files stay");
@@ -279,7 +283,7 @@ fn what_was_touched_twice_is_found_once() {
         fs::write(checkout.folder().path().join(at), "two\n").unwrap();
     }
     let expected = ["a-b", "a/b", "a/c"].map(|at| written(at, "two\n"));
-    assert_eq!(checkout.changes().unwrap().changes, expected);
+    assert_eq!(checkout.changes(|_| true).unwrap().changes, expected);
 }
 
 /// What a tool may do at a path, and how the host hears of it.

@@ -16,8 +16,8 @@ use super::path::CheckoutPath;
 use super::tree::{Found, difference, found_at, with_changes};
 use super::views::{print, print_at};
 use super::{commit_id, failed};
-use crate::Result;
 use crate::types::Collision;
+use crate::{Error, Result};
 
 /// More collisions than this are no merge that anybody has an overview of.
 const MOST_COLLISIONS: usize = 100;
@@ -330,7 +330,8 @@ fn mark([origin, branch, worker]: [&[u8]; 3], length: u16) -> Result<Option<Vec<
 /// it was laid out.
 pub fn still_marked(checkout: &Checkout, collisions: &[Collision]) -> Result<Vec<String>> {
     let mut found = Vec::new();
-    for change in checkout.changes()?.changes {
+    let changes = checkout.changes(|_| true).map_err(|error| Error::failed(error.to_string()))?;
+    for change in changes.changes {
         let ChangeKind::Written { bytes, .. } = &change.kind else { continue };
         let collision = collisions.iter().find(|one| one.path == change.path.as_str());
         let length = collision.and_then(|collision| collision.markers).map(usize::from);

@@ -15,6 +15,16 @@ use super::scan::{Obeyed, Untracked, scan};
 use super::touched::{Touched, is_ignore_file};
 use super::tree::difference;
 
+/// What becomes of new files that neither the commit has nor its `.gitignore`
+/// files name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leavings {
+    /// They go.
+    Removed,
+    /// They stay, unless something of the commit lies in their place.
+    Kept,
+}
+
 /// Makes the folder that of the target commit, by a look at what may have
 /// changed since it was put to `held` and at what differs between the two.
 pub(super) fn put_back(
@@ -22,6 +32,7 @@ pub(super) fn put_back(
     folder: &Folder,
     mut held: Held,
     touched: Touched,
+    leavings: Leavings,
     target: Oid,
 ) -> io::Result<Held> {
     let touched = if held.base.is_none() { Touched::Anything } else { touched };
@@ -32,7 +43,8 @@ pub(super) fn put_back(
         write_ignore_files(git, folder, &mut held)?;
     }
     let found = scan(folder, &held, &touched, Obeyed::OfBase)?;
-    for untracked in found.untracked.iter().filter(|untracked| !untracked.is_folder) {
+    let leavings = if leavings == Leavings::Kept { &[] } else { found.untracked.as_slice() };
+    for untracked in leavings.iter().filter(|untracked| !untracked.is_folder) {
         clear(folder.directory(), &untracked.path)?;
     }
     let missing: Vec<CheckoutPath> = found.changed.into_iter().map(|found| found.path).collect();

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::path::CheckoutPath;
 
 /// More paths than this are as good as all.
-const MOST_PATHS: usize = 10_000;
+pub(super) const MOST_PATHS: usize = 10_000;
 
 /// Where to look for changes.
 #[derive(Clone, Debug, PartialEq, Eq)]

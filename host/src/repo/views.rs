@@ -81,8 +81,7 @@ impl Checkout {
             Some(to) => resolve(&git, base, to)?.tree().map_err(unreadable)?,
             None => {
                 let found = self.differences(&held).map_err(unavailable)?;
-                let changes =
-                    self.read(found).map_err(|error| CallError::TooLong(error.to_string()))?;
+                let changes = self.read(found)?;
                 let tree = git.find_commit(base).and_then(|commit| commit.tree());
                 let tree = tree.map_err(unreadable)?;
                 with_changes(&git, &tree, &changes)
