@@ -108,7 +108,10 @@ fn below_the_top_everything_is_read_and_only_what_lies_below_lands() {
                 .expects(&["part"]),
         )
         .turn(write_file("part/b.txt", "b\n").expects(&["exit code 0"]))
-        .turn(finish_task("Done."));
+        .turn(call(
+            "finish_task",
+            json!({ "success": true, "summary": "Done.", "include_files": ["part/in.txt"] }),
+        ));
     let server = ModelServer::start(Script::new([
         plan(&["one", "two"]),
         domain("one", &[("Write b", "part/b.txt")]),
