@@ -63,7 +63,7 @@ fn leave(repository: &Repository, run: &str, finished: bool) -> Result<String> {
 
 /// Brings the rows in line with the run's ref: which landings it contains,
 /// and that nobody is at work.
-pub(super) async fn settle(store: &RunStore, repository: &Repository) -> Result<()> {
+pub(crate) async fn settle(store: &RunStore, repository: &Repository) -> Result<()> {
     let unconfirmed = store.unconfirmed_landings().await?;
     let (repository, run) = (repository.clone(), store.run().to_owned());
     let landed = blocking("looking for landings", move || {
