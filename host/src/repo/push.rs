@@ -16,8 +16,9 @@ use crate::lm::Provider;
 
 /// How long one call may take: a large repository goes up a slow line.
 pub(super) const TIME: Duration = Duration::from_secs(600);
-/// How long to wait for the rest of what it said once it has ended: an ssh that
-/// stays for later calls keeps the pipe open.
+/// How long to wait for its end once it was asked to end, and for the rest of
+/// what it said once it has ended: an ssh that stays for later calls keeps the
+/// pipe open.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Bytes of its words that are kept, and characters that a sentence quotes.
 const LONGEST_OUTPUT: usize = 64 * 1024;
@@ -157,9 +158,7 @@ fn run(mut command: Command, time: Duration) -> io::Result<(Option<ExitStatus>, 
     let status = match ended.recv_timeout(time) {
         Ok(status) => Some(status?),
         Err(_) => {
-            // One that is gone just now needs no killing.
-            let _ = kill_process_group(group, Signal::KILL);
-            let _ = ended.recv_timeout(PATIENCE);
+            end(group, &ended);
             None
         }
     };
@@ -167,6 +166,16 @@ fn run(mut command: Command, time: Duration) -> io::Result<(Option<ExitStatus>, 
     let _ = read.recv_timeout(PATIENCE);
     let words = String::from_utf8_lossy(&lock(&words)).into_owned();
     Ok((status, words))
+}
+
+/// Ends a command with all that it has started. Asked to end, git removes its
+/// locks, which would be in the next one's way; what stays all the same is killed.
+fn end(group: Pid, ended: &mpsc::Receiver<io::Result<ExitStatus>>) {
+    for signal in [Signal::TERM, Signal::KILL] {
+        // A group that is gone by now needs no signal.
+        let _ = kill_process_group(group, signal);
+        let _ = ended.recv_timeout(PATIENCE);
+    }
 }
 
 fn wait_on(mut child: Child) -> io::Result<mpsc::Receiver<io::Result<ExitStatus>>> {
@@ -203,6 +212,8 @@ fn lock(words: &Mutex<Vec<u8>>) -> MutexGuard<'_, Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader};
+
     use super::*;
 
     fn shell(line: &str) -> Command {
@@ -211,8 +222,31 @@ mod tests {
         command
     }
 
+    /// Ends a shell that has begun; what it said after that, once all that it had
+    /// started is gone: until then the pipe stays open.
+    fn said_at_its_end(line: &str) -> String {
+        let (output, writer) = io::pipe().unwrap();
+        let child = shell(line).stdout(writer).process_group(0).spawn().unwrap();
+        let mut output = BufReader::with_capacity(1, output);
+        let mut begun = String::new();
+        output.read_line(&mut begun).unwrap();
+        assert_eq!(begun, "begun\n");
+        let (words, read) = read_on(output.into_inner()).unwrap();
+        end(Pid::from_child(&child), &wait_on(child).unwrap());
+        read.recv_timeout(Duration::from_secs(60)).expect("something it started lives on");
+        String::from_utf8(lock(&words).clone()).unwrap()
+    }
+
     #[test]
-    fn what_does_not_end_is_ended_with_all_that_it_started() {
+    fn what_is_to_end_is_asked_first_and_ends_with_all_that_it_started() {
+        let tidy = "trap 'echo tidied; exit 1' TERM; sleep 1000 & echo begun; wait";
+        assert_eq!(said_at_its_end(tidy), "tidied\n");
+        let stubborn = "trap '' TERM; sleep 1000 & echo begun; wait";
+        assert_eq!(said_at_its_end(stubborn), "");
+    }
+
+    #[test]
+    fn what_does_not_end_in_time_is_said_so() {
         let called = call(shell("echo begun; sleep 1000 & wait"), Duration::from_millis(300));
         let Called::NotAtAll(words) = called else { panic!("{called:?}") };
         assert!(words.contains("git was ended after") && words.contains("begun"), "{words}");
