@@ -114,7 +114,7 @@ impl Repository {
         match push::fetch(self, REMOTE, self.branch(), &name, TIME) {
             Called::Well(_) => {}
             Called::Badly(words) | Called::NotAtAll(words) => {
-                tracing::debug!("nothing was fetched: {words}");
+                tracing::debug!("nothing was fetched: {}", push::quoted(&words));
                 return Ok(None);
             }
         }

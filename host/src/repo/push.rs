@@ -91,15 +91,17 @@ pub(super) fn quoted(words: &str) -> String {
     words.join(" ").chars().take(LONGEST_QUOTE).collect()
 }
 
+/// Of each address in the word: one may stand behind another.
 fn without_password(word: &str) -> String {
-    match word.split_once("://") {
-        Some((scheme, rest)) => {
-            let host = rest.split('/').next().unwrap_or_default();
-            let secret = host.rfind('@').map_or(0, |at| at + 1);
-            format!("{scheme}://{}", rest.get(secret..).unwrap_or_default())
-        }
-        None => word.to_owned(),
+    let mut parts = word.split("://");
+    let mut told = parts.next().unwrap_or_default().to_owned();
+    for rest in parts {
+        let host = rest.split('/').next().unwrap_or_default();
+        let secret = host.rfind('@').map_or(0, |at| at + 1);
+        told += "://";
+        told += rest.get(secret..).unwrap_or_default();
     }
+    told
 }
 
 /// Git in the user's repository, with the user's environment but for what is
@@ -265,6 +267,8 @@ mod tests {
     fn git_is_quoted_without_passwords_and_advice() {
         let words = "To https://me:secret@host/a@b.git\n!\trefs [rejected]\nhint: try\nerror: no\n";
         assert_eq!(quoted(words), "To https://host/a@b.git ! refs [rejected] error: no");
+        let proxied = "via:http://a:one@proxy:1/https://b:two@host/x,https://c:three@last";
+        assert_eq!(quoted(proxied), "via:http://proxy:1/https://host/x,https://last");
         assert!(had_it_already("To x\n=\ta:b\t[up to date]\nDone\n"));
         assert!(!had_it_already("To x\n \ta:b\tc..d\nDone\n"));
     }
