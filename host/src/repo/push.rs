@@ -14,8 +14,6 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use super::open::Repository;
 use crate::lm::Provider;
 
-/// How long one call may take: a large repository goes up a slow line.
-pub(super) const TIME: Duration = Duration::from_secs(600);
 /// How long to wait for its end once it was asked to end, and for the rest of
 /// what it said once it has ended: an ssh that stays for later calls keeps the
 /// pipe open.
@@ -138,9 +136,10 @@ fn call(command: Command, time: Duration) -> Called {
     match run(command, time) {
         Ok((Some(status), words)) if status.success() => Called::Well(words),
         Ok((Some(_), words)) => Called::Badly(words),
-        Ok((None, words)) => {
-            Called::NotAtAll(format!("git was ended after {} seconds. {words}", time.as_secs()))
-        }
+        Ok((None, words)) => Called::NotAtAll(format!(
+            "git was ended after {:.1} seconds. {words}",
+            time.as_secs_f32()
+        )),
         Err(error) => Called::NotAtAll(format!("git could not be run: {error}")),
     }
 }
