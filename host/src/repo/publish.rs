@@ -32,7 +32,7 @@ const MEMORY_FIRST: i32 = 1_000;
 pub enum Published {
     /// There is no remote `origin`.
     NoRemote,
-    /// The remote had it already.
+    /// The remote had it already, maybe with what others have put on top.
     UpToDate,
     /// The remote's branch stands on it now.
     Pushed {
@@ -90,8 +90,12 @@ impl Repository {
             // words that each server chooses itself.
             let Some(theirs) = self.fetched(run, left())? else { return Ok(not_pushed(&last)) };
             let git = self.git()?;
+            if theirs == wanted {
+                self.take_in(run, tip, wanted)?;
+                return Ok(Published::Pushed { commit: wanted.to_string() });
+            }
             if descends(&git, theirs, tip)? {
-                return Ok(Published::Pushed { commit: tip.to_string() });
+                return Ok(Published::UpToDate);
             }
             if descends(&git, wanted, theirs)? {
                 return Ok(not_pushed(&last));
@@ -241,6 +245,21 @@ mod tests {
         let lander = Lander::start(&repository, "r1", |_: &[LandingRecord]| Ok(())).unwrap();
         land(&lander, landing("l1", &base, vec![written("b", "b\n")])).unwrap();
         (repository, remote)
+    }
+
+    #[test]
+    fn what_others_have_built_on_was_not_pushed_just_now() {
+        let sandbox = Sandbox::with(&[("a", "one\n")]);
+        let (repository, remote) = to_push(&sandbox);
+        let tip = repository.tip("r1").unwrap();
+        sandbox.git(&["push", "--quiet", "origin", &format!("{tip}:main")]);
+        assert_eq!(repository.publish("r1", 0).unwrap(), Published::UpToDate);
+        let who = ["-c", "user.name=x", "-c", "user.email=x"];
+        let on_top = ["commit-tree", "-m", "on top", "-p", "main", "main^{tree}"];
+        let theirs = run_git(&remote, &[&who[..], &on_top].concat());
+        run_git(&remote, &["update-ref", "refs/heads/main", &theirs]);
+        assert_eq!(repository.publish("r1", 0).unwrap(), Published::UpToDate);
+        assert_eq!(run_git(&remote, &["rev-parse", "main"]), theirs);
     }
 
     #[test]
