@@ -123,6 +123,37 @@ fn an_untracked_file_in_the_way_is_not_overwritten() {
 }
 
 #[test]
+fn what_a_dead_host_has_not_written_down_goes_too_and_is_not_done_anew() {
+    let project = project();
+    let begin = project.git(&["rev-parse", "main"]);
+    // The branch follows each landing.
+    project.git(&["switch", "--quiet", "--create", "elsewhere"]);
+    let server = ModelServer::start(Script::new([
+        crate::scripts::plan(&["one", "two"]),
+        domain("one", &[("Write b", "b.txt")]),
+        domain("two", &[("Write c", "c.txt")]),
+        writer("Write b", "b.txt", "b\n"),
+        writer("Write c", "c.txt", "c\n"),
+        crate::scripts::content_judge(),
+    ]))
+    .unwrap();
+    let mut command = code_agent(&project);
+    command.args(["--goal", "Write", "--max-workers", "1"]).args(model(&server));
+    let died = run(command.env("CODE_AGENT_CRASH_AT", "landing: landed"));
+    assert!(died.signal.is_some(), "{}", died.stderr);
+    assert_eq!(project.git(&["rev-parse", "main^"]), begin);
+    let unconfirmed = "SELECT count(*) FROM landings WHERE landed = 0";
+    assert_eq!(project.query::<u32>(unconfirmed), 1);
+    let id: String = project.query("SELECT run_id FROM runs");
+    call(&project, &["undo", &id]).expect_code(0);
+    assert_eq!(project.git(&["rev-parse", "main"]), begin);
+    let done: u32 = project.query("SELECT count(*) FROM tasks WHERE status = 'completed'");
+    assert_eq!((done, project.query::<u32>(unconfirmed)), (1, 0));
+    run(crate::program::resume(&project).args(model(&server))).expect_code(0);
+    assert_eq!(project.git(&["rev-list", "--count", &format!("{begin}..main")]), "1");
+}
+
+#[test]
 fn what_was_pushed_goes_by_a_commit_and_others_work_stays() {
     let project = project();
     let remote = Remote::of(&project);

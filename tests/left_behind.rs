@@ -87,3 +87,26 @@ fn what_a_dead_run_left_goes_with_the_next_and_a_live_one_keeps_its_own() {
     finished(&project, &[]);
     assert_eq!(checkouts(&project), Vec::<PathBuf>::new());
 }
+
+#[test]
+fn a_tree_that_was_half_moved_is_mended_before_its_run_is_pruned() {
+    let project = Project::new(&[("a.txt", "a\n")]);
+    let script = Script::new([
+        plan(&["one", "two"]),
+        domain("one", &[("Write a", "a.txt")]),
+        domain("two", &[("Write c", "c.txt")]),
+        writer("Write a", "a.txt", "changed\n"),
+        writer("Write c", "c.txt", "c\n"),
+        content_judge(),
+    ]);
+    let server = ModelServer::start(script).unwrap();
+    let mut command = code_agent(&project);
+    command.args(["--goal", "Write"]).args(model(&server));
+    run(command.env("CODE_AGENT_CRASH_AT", "branch: files written"));
+    assert_eq!(project.read("a.txt"), "changed\n", "it died when the files had moved");
+    let id: String = project.query("SELECT run_id FROM runs");
+    code_agent_call(&project, &["prune", &id, "--force"]).expect_code(0);
+    assert_eq!(project.git(&["status", "--porcelain"]), "");
+    assert_eq!(project.read("a.txt"), "a\n");
+    assert!(!project.git(&["for-each-ref"]).contains("code-agent"));
+}

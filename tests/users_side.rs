@@ -211,3 +211,15 @@ fn hooks_never_run_and_the_end_says_so() {
     let ended = go(&mut code_agent(&project)).expect_code(0);
     assert!(!ended.stderr.contains("hooks"), "there are none: {}", ended.stderr);
 }
+
+#[test]
+fn a_branch_of_origin_that_can_not_be_compared_is_said_and_the_run_begins() {
+    let project = project();
+    project.git(&["remote", "add", "origin", "/nowhere"]);
+    // It names a file where a commit ought to be.
+    project.git(&["update-ref", "refs/remotes/origin/main", "main:a.txt"]);
+    let ended = go(&mut code_agent(&project)).expect_code(0);
+    let said = "whether the branch is behind origin can't be said";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    assert_eq!(project.read("b.txt"), "b\n");
+}

@@ -29,7 +29,8 @@ use crate::sandbox::Sandbox;
 use crate::transcript::{self, Entry, Host, Journal, Recorder, Replay};
 use crate::{Error, OWN_FOLDER, Result, crash};
 use commands::{checker, merge_queue, sandbox, setup};
-use ending::{result, settle, wind_down};
+pub(crate) use ending::settle;
+use ending::{result, wind_down};
 use spending::Spending;
 
 /// The database's file in it.

@@ -12,11 +12,11 @@ use clap::Args;
 
 use super::look::{LookArguments, find_run};
 use super::run::absolute;
-use super::terminal::{print, short};
+use super::terminal::print;
 use crate::clock::{Clock, format_milliseconds};
 use crate::config::duration;
 use crate::queue::RunRow;
-use crate::repo::{Repository, lock, remove_checkouts};
+use crate::repo::{Repository, remove_checkouts};
 use crate::{Error, Options, Result, transcript};
 
 #[derive(Args, Clone)]
@@ -57,14 +57,13 @@ pub(super) fn prune(arguments: &PruneArguments) -> Result<ExitCode> {
 fn prune_one(run: &RunRow, arguments: &PruneArguments) -> Result<String> {
     let root_path = absolute(&arguments.look.root_path)?;
     let options = Options::from_json(&run.options)?;
-    let holder = lock::holder(&root_path, &options.branch)?;
-    if let Some(holder) = holder.filter(|holder| holder.contains(&run.id)) {
-        return Err(Error::failed(format!(
-            "run {} is at work ({holder}); stop it first",
-            short(&run.id)
-        )));
-    }
     let repository = Repository::find(&root_path, &options.branch, true)?;
+    // Held to the end, so that nobody goes on with what is being removed.
+    let _lock = repository.take(&run.id)?;
+    // With the references goes what tells that a working tree was half moved.
+    if repository.tip(&run.id).is_ok() {
+        repository.recover(&run.id)?;
+    }
     let references = repository.prune(&run.id, arguments.force)?;
     let cache = Options { root_path, ..options }.cache_folder()?;
     let checkouts = remove_checkouts(&cache, &run.id)?;

@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::events::Event;
 use crate::queue::{Database, Store};
 use crate::repo::{Repository, Undone};
+use crate::run::settle;
 use crate::{Error, Options, Result};
 
 #[derive(Args, Clone)]
@@ -25,31 +26,30 @@ pub(super) struct UndoArguments {
 }
 
 pub(super) async fn undo(arguments: UndoArguments) -> Result<ExitCode> {
-    let (row, landed) = {
-        let reader = arguments.look.open()?;
-        let row = find_run(&reader.runs()?, &arguments.run)?.clone();
-        let landed = reader.landed_in(&row.id, arguments.cycle)?;
-        (row, landed)
-    };
-    if landed.is_empty() {
+    let reader = arguments.look.open()?;
+    let row = find_run(&reader.runs()?, &arguments.run)?.clone();
+    let branch = Options::from_json(&row.options)?.branch;
+    let repository = Repository::find(&absolute(&arguments.look.root_path)?, &branch, true)?;
+    let _lock = repository.take(&row.id)?;
+    let clock = Clock::system();
+    let store = Database::open(&arguments.look.database()?)?.run(&row.id, clock.clone());
+    // One that was pruned has nothing that could be half done.
+    if repository.tip(&row.id).is_ok() {
+        repository.recover(&row.id)?;
+        // Else a run that goes on would do anew what is taken back here.
+        settle(&store, &repository).await?;
+    }
+    let landings = reader.landings_in(&row.id, arguments.cycle)?;
+    if landings.is_empty() {
         let what = match arguments.cycle {
             Some(cycle) => format!("cycle {cycle} of run {}", row.id),
             None => format!("run {}", row.id),
         };
         return Err(Error::usage(format!("{what} has landed nothing; see `code-agent cycles`")));
     }
-    let branch = Options::from_json(&row.options)?.branch;
-    let repository = Repository::find(&absolute(&arguments.look.root_path)?, &branch, true)?;
-    let _lock = repository.take(&row.id)?;
-    // One that was pruned has nothing that could be half done.
-    if repository.tip(&row.id).is_ok() {
-        repository.recover(&row.id)?;
-    }
     repository.check()?;
-    let clock = Clock::system();
-    let undone = repository.undo(&row.id, &landed, clock.milliseconds() / 1000)?;
+    let undone = repository.undo(&row.id, &landings, clock.milliseconds() / 1000)?;
     let message = sentence(&branch, &row.id, &undone);
-    let store = Database::open(&arguments.look.database()?)?.run(&row.id, clock);
     store.record("host", Event::Branch { message: message.clone() }).await?;
     match arguments.look.json {
         true => print(&json_line(&undone)?)?,

@@ -10,7 +10,7 @@ use super::worktrees::name_some;
 use crate::{Error, Result};
 
 /// Below it lie a folder for each kind of reference, and in that the runs'.
-const OURS: &str = "refs/code-agent/";
+pub(super) const OURS: &str = "refs/code-agent/";
 
 impl Repository {
     /// Removes every reference of a run, and returns how many there were. Where

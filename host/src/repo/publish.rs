@@ -2,11 +2,13 @@
 //! pushed meanwhile, merging theirs in and trying again. Owns the order of
 //! these steps; running git is `push`'s, merging `merge`'s.
 
+use std::time::{Duration, Instant};
+
 use git2::{ErrorCode, Oid, Signature, Time};
 
 use super::merge::{Merged, merge_histories};
 use super::open::Repository;
-use super::push::{self, Called, TIME};
+use super::push::{self, Called};
 use super::references::{move_reference, run_reference, run_tip, sync_reference};
 use super::working_tree::descends;
 use super::{failed, pack};
@@ -19,6 +21,9 @@ const FETCHED: &str = "refs/code-agent/fetched/";
 /// How often to push where others are faster each time. Each try comes with
 /// little chance beside a client that pushes without a pause.
 const TRIES: u32 = 100;
+/// How long all tries may take together, with all that git does in them: a large
+/// repository goes up a slow line.
+const TIME: Duration = Duration::from_secs(600);
 /// Above the loose (1) and packed (2) backends of libgit2.
 const MEMORY_FIRST: i32 = 1_000;
 
@@ -27,7 +32,7 @@ const MEMORY_FIRST: i32 = 1_000;
 pub enum Published {
     /// There is no remote `origin`.
     NoRemote,
-    /// The remote had it already.
+    /// The remote had it already, maybe with what others have put on top.
     UpToDate,
     /// The remote's branch stands on it now.
     Pushed {
@@ -50,18 +55,26 @@ impl Repository {
         if !self.has_remote()? {
             return Ok(Published::NoRemote);
         }
-        let published = self.push_and_merge(run, time)?;
+        let published = self.push_and_merge(run, time, TIME)?;
         self.forget_fetched(&self.git()?, run)?;
         Ok(published)
     }
 
     /// The run moves only once the remote has what it moves to, so that however
     /// often others come first, its history has one merge.
-    fn push_and_merge(&self, run: &str, time: i64) -> Result<Published> {
+    fn push_and_merge(&self, run: &str, time: i64, longest: Duration) -> Result<Published> {
+        let begun = Instant::now();
+        let left = || longest.saturating_sub(begun.elapsed());
         let tip = run_tip(&self.git()?, run)?;
         let (mut wanted, mut last) = (tip, String::new());
         for _ in 0..TRIES {
-            match push::push(self, REMOTE, &wanted.to_string(), self.branch(), TIME) {
+            if left().is_zero() {
+                let seconds = longest.as_secs();
+                return Ok(not_pushed(&format!(
+                    "others pushed before each try for {seconds} seconds. {last}"
+                )));
+            }
+            match push::push(self, REMOTE, &wanted.to_string(), self.branch(), left()) {
                 Called::Well(words) if push::had_it_already(&words) => {
                     return Ok(Published::UpToDate);
                 }
@@ -75,10 +88,14 @@ impl Repository {
             }
             // Why a push failed is seen from what the remote has, not from
             // words that each server chooses itself.
-            let Some(theirs) = self.fetched(run)? else { return Ok(not_pushed(&last)) };
+            let Some(theirs) = self.fetched(run, left())? else { return Ok(not_pushed(&last)) };
             let git = self.git()?;
+            if theirs == wanted {
+                self.take_in(run, tip, wanted)?;
+                return Ok(Published::Pushed { commit: wanted.to_string() });
+            }
             if descends(&git, theirs, tip)? {
-                return Ok(Published::Pushed { commit: tip.to_string() });
+                return Ok(Published::UpToDate);
             }
             if descends(&git, wanted, theirs)? {
                 return Ok(not_pushed(&last));
@@ -109,12 +126,12 @@ impl Repository {
     }
 
     /// What the remote's branch stands on now; none where that is not to be had.
-    fn fetched(&self, run: &str) -> Result<Option<Oid>> {
+    fn fetched(&self, run: &str, longest: Duration) -> Result<Option<Oid>> {
         let name = format!("{FETCHED}{run}");
-        match push::fetch(self, REMOTE, self.branch(), &name, TIME) {
+        match push::fetch(self, REMOTE, self.branch(), &name, longest) {
             Called::Well(_) => {}
             Called::Badly(words) | Called::NotAtAll(words) => {
-                tracing::debug!("nothing was fetched: {words}");
+                tracing::debug!("nothing was fetched: {}", push::quoted(&words));
                 return Ok(None);
             }
         }
@@ -206,4 +223,63 @@ fn make_merge(
         format!("Merge what others pushed to {branch} of {REMOTE}\n\nCode-Agent-Run: {run}\n");
     let parents = [&git.find_commit(tip)?, &git.find_commit(theirs)?];
     git.commit(None, &who, &who, &message, &git.find_tree(tree)?, &parents)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::PathBuf;
+
+    use super::super::landing::{Lander, LandingRecord};
+    use super::super::testing::{Sandbox, land, landing, run_git, written};
+    use super::*;
+
+    /// A run with one commit that is to be pushed, and its remote.
+    fn to_push(sandbox: &Sandbox) -> (Repository, PathBuf) {
+        let remote = sandbox.top().with_file_name("remote.git");
+        sandbox.git(&["clone", "--quiet", "--bare", ".", remote.to_str().unwrap()]);
+        sandbox.git(&["remote", "add", "origin", remote.to_str().unwrap()]);
+        let repository = sandbox.open();
+        let base = repository.begin("r1").unwrap();
+        let lander = Lander::start(&repository, "r1", |_: &[LandingRecord]| Ok(())).unwrap();
+        land(&lander, landing("l1", &base, vec![written("b", "b\n")])).unwrap();
+        (repository, remote)
+    }
+
+    #[test]
+    fn what_others_have_built_on_was_not_pushed_just_now() {
+        let sandbox = Sandbox::with(&[("a", "one\n")]);
+        let (repository, remote) = to_push(&sandbox);
+        let tip = repository.tip("r1").unwrap();
+        sandbox.git(&["push", "--quiet", "origin", &format!("{tip}:main")]);
+        assert_eq!(repository.publish("r1", 0).unwrap(), Published::UpToDate);
+        let who = ["-c", "user.name=x", "-c", "user.email=x"];
+        let on_top = ["commit-tree", "-m", "on top", "-p", "main", "main^{tree}"];
+        let theirs = run_git(&remote, &[&who[..], &on_top].concat());
+        run_git(&remote, &["update-ref", "refs/heads/main", &theirs]);
+        assert_eq!(repository.publish("r1", 0).unwrap(), Published::UpToDate);
+        assert_eq!(run_git(&remote, &["rev-parse", "main"]), theirs);
+    }
+
+    #[test]
+    fn all_tries_together_have_one_bound() {
+        let sandbox = Sandbox::with(&[("a", "one\n")]);
+        let (repository, remote) = to_push(&sandbox);
+        let before = repository.tip("r1").unwrap();
+        // Somebody comes first each time, and slowly: all tries would take long.
+        let hook = remote.join("hooks/pre-receive");
+        fs::create_dir_all(hook.parent().unwrap()).unwrap();
+        let first = "#!/bin/sh\necho >> tries\nsleep 0.1\ngit() { env -i PATH=\"$PATH\" git -c user.name=x \
+                     -c user.email=x \"$@\"; }\ngit update-ref refs/heads/main $(git commit-tree -m \
+                     first -p main 'main^{tree}')\n";
+        fs::write(&hook, first).unwrap();
+        fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+        let published = repository.push_and_merge("r1", 0, Duration::from_secs(3)).unwrap();
+        let Published::NotPushed { why } = published else { panic!("{published:?}") };
+        assert!(why.contains("3 seconds") || why.contains("git was ended"), "{why}");
+        let tries = fs::read_to_string(remote.join("tries")).unwrap().lines().count();
+        assert!(tries < TRIES as usize, "{tries}");
+        assert_eq!(repository.tip("r1").unwrap(), before);
+    }
 }

@@ -14,10 +14,9 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use super::open::Repository;
 use crate::lm::Provider;
 
-/// How long one call may take: a large repository goes up a slow line.
-pub(super) const TIME: Duration = Duration::from_secs(600);
-/// How long to wait for the rest of what it said once it has ended: an ssh that
-/// stays for later calls keeps the pipe open.
+/// How long to wait for its end once it was asked to end, and for the rest of
+/// what it said once it has ended: an ssh that stays for later calls keeps the
+/// pipe open.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Bytes of its words that are kept, and characters that a sentence quotes.
 const LONGEST_OUTPUT: usize = 64 * 1024;
@@ -90,15 +89,17 @@ pub(super) fn quoted(words: &str) -> String {
     words.join(" ").chars().take(LONGEST_QUOTE).collect()
 }
 
+/// Of each address in the word: one may stand behind another.
 fn without_password(word: &str) -> String {
-    match word.split_once("://") {
-        Some((scheme, rest)) => {
-            let host = rest.split('/').next().unwrap_or_default();
-            let secret = host.rfind('@').map_or(0, |at| at + 1);
-            format!("{scheme}://{}", rest.get(secret..).unwrap_or_default())
-        }
-        None => word.to_owned(),
+    let mut parts = word.split("://");
+    let mut told = parts.next().unwrap_or_default().to_owned();
+    for rest in parts {
+        let host = rest.split('/').next().unwrap_or_default();
+        let secret = host.rfind('@').map_or(0, |at| at + 1);
+        told += "://";
+        told += rest.get(secret..).unwrap_or_default();
     }
+    told
 }
 
 /// Git in the user's repository, with the user's environment but for what is
@@ -135,9 +136,10 @@ fn call(command: Command, time: Duration) -> Called {
     match run(command, time) {
         Ok((Some(status), words)) if status.success() => Called::Well(words),
         Ok((Some(_), words)) => Called::Badly(words),
-        Ok((None, words)) => {
-            Called::NotAtAll(format!("git was ended after {} seconds. {words}", time.as_secs()))
-        }
+        Ok((None, words)) => Called::NotAtAll(format!(
+            "git was ended after {:.1} seconds. {words}",
+            time.as_secs_f32()
+        )),
         Err(error) => Called::NotAtAll(format!("git could not be run: {error}")),
     }
 }
@@ -157,9 +159,7 @@ fn run(mut command: Command, time: Duration) -> io::Result<(Option<ExitStatus>, 
     let status = match ended.recv_timeout(time) {
         Ok(status) => Some(status?),
         Err(_) => {
-            // One that is gone just now needs no killing.
-            let _ = kill_process_group(group, Signal::KILL);
-            let _ = ended.recv_timeout(PATIENCE);
+            end(group, &ended);
             None
         }
     };
@@ -167,6 +167,16 @@ fn run(mut command: Command, time: Duration) -> io::Result<(Option<ExitStatus>, 
     let _ = read.recv_timeout(PATIENCE);
     let words = String::from_utf8_lossy(&lock(&words)).into_owned();
     Ok((status, words))
+}
+
+/// Ends a command with all that it has started. Asked to end, git removes its
+/// locks, which would be in the next one's way; what stays all the same is killed.
+fn end(group: Pid, ended: &mpsc::Receiver<io::Result<ExitStatus>>) {
+    for signal in [Signal::TERM, Signal::KILL] {
+        // A group that is gone by now needs no signal.
+        let _ = kill_process_group(group, signal);
+        let _ = ended.recv_timeout(PATIENCE);
+    }
 }
 
 fn wait_on(mut child: Child) -> io::Result<mpsc::Receiver<io::Result<ExitStatus>>> {
@@ -203,6 +213,8 @@ fn lock(words: &Mutex<Vec<u8>>) -> MutexGuard<'_, Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader};
+
     use super::*;
 
     fn shell(line: &str) -> Command {
@@ -211,8 +223,31 @@ mod tests {
         command
     }
 
+    /// Ends a shell that has begun; what it said after that, once all that it had
+    /// started is gone: until then the pipe stays open.
+    fn said_at_its_end(line: &str) -> String {
+        let (output, writer) = io::pipe().unwrap();
+        let child = shell(line).stdout(writer).process_group(0).spawn().unwrap();
+        let mut output = BufReader::with_capacity(1, output);
+        let mut begun = String::new();
+        output.read_line(&mut begun).unwrap();
+        assert_eq!(begun, "begun\n");
+        let (words, read) = read_on(output.into_inner()).unwrap();
+        end(Pid::from_child(&child), &wait_on(child).unwrap());
+        read.recv_timeout(Duration::from_secs(60)).expect("something it started lives on");
+        String::from_utf8(lock(&words).clone()).unwrap()
+    }
+
     #[test]
-    fn what_does_not_end_is_ended_with_all_that_it_started() {
+    fn what_is_to_end_is_asked_first_and_ends_with_all_that_it_started() {
+        let tidy = "trap 'echo tidied; exit 1' TERM; sleep 1000 & echo begun; wait";
+        assert_eq!(said_at_its_end(tidy), "tidied\n");
+        let stubborn = "trap '' TERM; sleep 1000 & echo begun; wait";
+        assert_eq!(said_at_its_end(stubborn), "");
+    }
+
+    #[test]
+    fn what_does_not_end_in_time_is_said_so() {
         let called = call(shell("echo begun; sleep 1000 & wait"), Duration::from_millis(300));
         let Called::NotAtAll(words) = called else { panic!("{called:?}") };
         assert!(words.contains("git was ended after") && words.contains("begun"), "{words}");
@@ -231,6 +266,8 @@ mod tests {
     fn git_is_quoted_without_passwords_and_advice() {
         let words = "To https://me:secret@host/a@b.git\n!\trefs [rejected]\nhint: try\nerror: no\n";
         assert_eq!(quoted(words), "To https://host/a@b.git ! refs [rejected] error: no");
+        let proxied = "via:http://a:one@proxy:1/https://b:two@host/x,https://c:three@last";
+        assert_eq!(quoted(proxied), "via:http://proxy:1/https://host/x,https://last");
         assert!(had_it_already("To x\n=\ta:b\t[up to date]\nDone\n"));
         assert!(!had_it_already("To x\n \ta:b\tc..d\nDone\n"));
     }

@@ -48,6 +48,7 @@ impl Repository {
         let branch = self.branch_commit(&git)?.ok_or_else(|| self.nothing_to_undo(run))?;
         let stretches = stretches(&git, branch, landed)?;
         let Some(newest) = stretches.first() else { return Err(self.nothing_to_undo(run)) };
+        let tip = self.run_within(&git, run, branch)?;
         let moves = stretches.len() == 1 && newest.to == branch && !is_shared(&git, branch)?;
         let to =
             if moves { newest.from } else { self.revert(&git, run, branch, &stretches, time)? };
@@ -55,13 +56,62 @@ impl Repository {
         git.reference(&kept, branch, true, "code-agent: undo")
             .map_err(failed(format!("make `{kept}`")))?;
         sync_reference(self.common_directory(), &kept)?;
-        if let Err(error) = self.bring_branch(&git, run, branch, to) {
-            let removed = git.find_reference(&kept).and_then(|mut reference| reference.delete());
-            removed.map_err(failed(format!("remove `{kept}` after this: {error}")))?;
-            return Err(error);
+        match self.bring_both(&git, run, tip, branch, to) {
+            Ok(()) => Ok(Undone { to: to.to_string(), reverted: !moves, kept }),
+            Err(error) if self.stands_on(&git, branch) => {
+                let removed = git.find_reference(&kept).and_then(|mut kept| kept.delete());
+                removed.map_err(failed(format!("remove `{kept}` after this: {error}")))?;
+                Err(error)
+            }
+            Err(error) => Err(Error::failed(format!(
+                "{error}; the branch `{}` had moved by then, and what it stood on is in `{kept}`",
+                self.branch()
+            ))),
         }
-        self.bring_run(&git, run, branch, to)?;
-        Ok(Undone { to: to.to_string(), reverted: !moves, kept })
+    }
+
+    /// Where the run stands, which has to be within its branch: a run that is
+    /// ahead would bring what is taken back to its branch again when it goes on.
+    /// None where it was pruned.
+    fn run_within(&self, git: &git2::Repository, run: &str, branch: Oid) -> Result<Option<Oid>> {
+        let Ok(tip) = run_tip(git, run) else { return Ok(None) };
+        if descends(git, branch, tip)? {
+            return Ok(Some(tip));
+        }
+        let (name, reference) = (self.branch(), run_reference(run)?);
+        Err(Error::failed(format!(
+            "run {run} has work that the branch `{name}` lacks, and would bring back with it what is \
+             taken back; bring it in first (git switch {name} && git merge {reference}), or lose it: \
+             code-agent prune {run} --force"
+        )))
+    }
+
+    /// Moves run and branch, or neither. The run comes first: where the host dies
+    /// in between, a branch that is ahead of it is nothing new to it.
+    fn bring_both(
+        &self,
+        git: &git2::Repository,
+        run: &str,
+        tip: Option<Oid>,
+        branch: Oid,
+        to: Oid,
+    ) -> Result<()> {
+        if let Some(tip) = tip {
+            self.bring_run(git, run, tip, to)?;
+        }
+        let brought = self.bring_branch(git, run, branch, to);
+        if let (Err(error), Some(tip)) = (&brought, tip)
+            && self.stands_on(git, branch)
+        {
+            self.bring_run(git, run, to, tip)
+                .map_err(failed(format!("put the run back after this: {error}")))?;
+        }
+        brought
+    }
+
+    /// Whether the branch still stands there, as far as can be seen.
+    fn stands_on(&self, git: &git2::Repository, commit: Oid) -> bool {
+        matches!(self.branch_commit(git), Ok(Some(branch)) if branch == commit)
     }
 
     fn nothing_to_undo(&self, run: &str) -> Error {
@@ -157,17 +207,15 @@ impl Repository {
         }
     }
 
-    /// A run that is gone on with starts from where its branch is now, unless it
-    /// has work that the branch has not. One that was pruned has no reference.
+    /// A run that is gone on with starts from where its branch is then.
     fn bring_run(&self, git: &git2::Repository, run: &str, from: Oid, to: Oid) -> Result<()> {
         let name = run_reference(run)?;
-        let Ok(tip) = run_tip(git, run) else { return Ok(()) };
-        if (tip == from || descends(git, to, tip)?)
-            && move_reference(git, &name, tip, to, "code-agent: undo")?
-        {
-            sync_reference(self.common_directory(), &name)?;
+        if !move_reference(git, &name, from, to, "code-agent: undo")? {
+            return Err(Error::failed(format!(
+                "nothing was taken back: `{name}` was moved by somebody else just now"
+            )));
         }
-        Ok(())
+        sync_reference(self.common_directory(), &name)
     }
 }
 
@@ -219,4 +267,85 @@ pub(super) fn is_shared(git: &git2::Repository, commit: Oid) -> Result<bool> {
 
 fn short(id: Oid) -> String {
     id.to_string().chars().take(10).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::landing::{Lander, LandingRecord};
+    use super::super::testing::{Sandbox, land, landing, written};
+    use super::*;
+
+    /// A run that has landed two commits, of which the branch has the first.
+    fn ahead(sandbox: &Sandbox, repository: &Repository) -> [String; 3] {
+        let base = repository.begin("r1").unwrap();
+        let lander = Lander::start(repository, "r1", |_: &[LandingRecord]| Ok(())).unwrap();
+        let one = land(&lander, landing("l1", &base, vec![written("a", "two\n")])).unwrap().commit;
+        repository.end_cycle("r1").unwrap();
+        assert_eq!(sandbox.git(&["rev-parse", "main"]), one);
+        let two = land(&lander, landing("l2", &one, vec![written("b", "b\n")])).unwrap().commit;
+        [base, one, two]
+    }
+
+    #[test]
+    fn a_run_that_is_ahead_is_refused_and_its_work_comes_in_as_is_said() {
+        let sandbox = Sandbox::with(&[("a", "one\n")]);
+        let repository = sandbox.open();
+        let [base, one, two] = ahead(&sandbox, &repository);
+        let landed = [one.clone(), two.clone()];
+        let refusal = repository.undo("r1", &landed, 0).unwrap_err().to_string();
+        let (_, command) = refusal.split_once("git switch main && git ").unwrap();
+        assert_eq!(sandbox.git(&["rev-parse", "main"]), one, "nothing moved");
+        assert!(!sandbox.git(&["for-each-ref"]).contains("undone"));
+        let merge: Vec<&str> = command.split_once(')').unwrap().0.split(' ').collect();
+        sandbox.git(&merge);
+        assert_eq!(repository.undo("r1", &landed, 0).unwrap().to, base);
+        assert_eq!(repository.tip("r1").unwrap(), base);
+    }
+
+    #[test]
+    fn a_run_between_comes_along_and_brings_nothing_back() {
+        let sandbox = Sandbox::with(&[("a", "one\n")]);
+        let repository = sandbox.open();
+        let [base, one, two] = ahead(&sandbox, &repository);
+        repository.end_cycle("r1").unwrap();
+        let undone = repository.undo("r1", std::slice::from_ref(&two), 0).unwrap();
+        assert_eq!((undone.to, repository.tip("r1").unwrap()), (one.clone(), one.clone()));
+        sandbox.git(&["merge", "--quiet", "--ff-only", &undone.kept]);
+        repository.undo("r1", &[one, two], 0).unwrap();
+        assert_eq!(repository.end_cycle("r1").unwrap(), BranchOutcome::AlreadyThere);
+        assert_eq!(sandbox.git(&["rev-parse", "main"]), base);
+    }
+
+    #[test]
+    fn a_branch_that_stays_keeps_its_run_where_it_stood() {
+        let sandbox = Sandbox::with(&[("a", "one\n")]);
+        let repository = sandbox.open();
+        let [_, one, two] = ahead(&sandbox, &repository);
+        repository.end_cycle("r1").unwrap();
+        sandbox.write("a", "mine\n");
+        let refusal = repository.undo("r1", &[one, two.clone()], 0).unwrap_err().to_string();
+        assert!(refusal.contains("nothing was taken back"), "{refusal}");
+        let at = |name: &str| sandbox.git(&["rev-parse", name]);
+        assert_eq!((at("main"), repository.tip("r1").unwrap()), (two.clone(), two));
+        assert!(!sandbox.git(&["for-each-ref"]).contains("undone"));
+    }
+
+    #[test]
+    fn what_was_there_stays_where_something_fails_after_the_branch_has_moved() {
+        let sandbox = Sandbox::with(&[("a", "one\n")]);
+        let repository = sandbox.open();
+        let [base, one, two] = ahead(&sandbox, &repository);
+        repository.end_cycle("r1").unwrap();
+        // The mark of a move can't be removed where it is packed and that is locked.
+        sandbox.git(&["update-ref", "refs/code-agent/moving/r1", &two]);
+        sandbox.git(&["pack-refs", "--all"]);
+        let lock = sandbox.top().join(".git/packed-refs.lock");
+        std::fs::write(&lock, "").unwrap();
+        let error = repository.undo("r1", &[one, two.clone()], 0).unwrap_err().to_string();
+        std::fs::remove_file(lock).unwrap();
+        let at = |name: &str| sandbox.git(&["rev-parse", name]);
+        assert_eq!((at("main"), repository.tip("r1").unwrap()), (base.clone(), base));
+        let (_, kept) = error.split_once("it stood on is in `").expect(&error);
+        assert_eq!(at(kept.trim_end_matches('`')), two);
+    }
 }

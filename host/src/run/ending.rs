@@ -29,17 +29,17 @@ pub(super) async fn wind_down(
     })
     .await?;
     settle(store, repository).await?;
-    telling::hooks(store, repository).await?;
     let finished = *ended == Ended::Judged;
     let (at, run) = (repository.clone(), store.run().to_owned());
     let message = blocking("moving the branch", move || {
         if at.auto_commit() { bring_in(&at, &run) } else { leave(&at, &run, finished).map(Some) }
     })
     .await?;
-    match message {
-        Some(message) => store.record("host", Event::Branch { message }).await,
-        None => Ok(()),
+    if let Some(message) = message {
+        store.record("host", Event::Branch { message }).await?;
     }
+    // A notice comes last, for it must not keep the branch where it is.
+    telling::hooks(store, repository).await
 }
 
 /// Without commits on the branch, the working tree gets the work at the very
@@ -63,7 +63,7 @@ fn leave(repository: &Repository, run: &str, finished: bool) -> Result<String> {
 
 /// Brings the rows in line with the run's ref: which landings it contains,
 /// and that nobody is at work.
-pub(super) async fn settle(store: &RunStore, repository: &Repository) -> Result<()> {
+pub(crate) async fn settle(store: &RunStore, repository: &Repository) -> Result<()> {
     let unconfirmed = store.unconfirmed_landings().await?;
     let (repository, run) = (repository.clone(), store.run().to_owned());
     let landed = blocking("looking for landings", move || {

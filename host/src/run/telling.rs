@@ -1,5 +1,6 @@
 //! What a person is told of a run that no single task or cycle tells: at its
-//! beginning that the branch is behind, at its end of disk and hooks.
+//! beginning that the branch is behind, at its end of disk and hooks. Where the
+//! repository can't be asked, that is told instead: no run fails for a notice.
 
 use std::sync::Arc;
 
@@ -11,14 +12,14 @@ use crate::repo::{Checkouts, Repository};
 
 /// Says that `origin` had commits which the run does not begin with.
 pub(super) async fn behind(store: &RunStore, repository: &Repository) -> Result<()> {
-    let behind = repository.behind_remote()?;
-    if behind == 0 {
-        return Ok(());
-    }
-    let message = format!(
-        "the branch lacks {behind} commits that origin had when it was last fetched: they are merged \
-         in when the work is pushed. To start from them, run `git pull` first"
-    );
+    let message = match repository.behind_remote() {
+        Ok(0) => return Ok(()),
+        Ok(behind) => format!(
+            "the branch lacks {behind} commits that origin had when it was last fetched: they are \
+             merged in when the work is pushed. To start from them, run `git pull` first"
+        ),
+        Err(error) => format!("whether the branch is behind origin can't be said: {error}"),
+    };
     store.record("host", Event::Warning { message }).await
 }
 
@@ -32,14 +33,19 @@ pub(super) async fn disk_use(store: &RunStore, checkouts: &Arc<Checkouts>) -> Re
 
 /// Says that what landed was not seen by the repository's hooks, if it has some.
 pub(super) async fn hooks(store: &RunStore, repository: &Repository) -> Result<()> {
-    let hooks = repository.hooks()?;
-    if hooks.is_empty() || store.landed().await?.is_empty() {
+    if store.landed().await?.is_empty() {
         return Ok(());
     }
-    let message = format!(
-        "the repository's hooks never run, so none of {} has seen what landed; what must hold, say \
-         with --check",
-        hooks.join(", ")
-    );
+    let message = match repository.hooks() {
+        Ok(hooks) if hooks.is_empty() => return Ok(()),
+        Ok(hooks) => format!(
+            "the repository's hooks never run, so none of {} has seen what landed; what must hold, \
+             say with --check",
+            hooks.join(", ")
+        ),
+        Err(error) => format!(
+            "the repository's hooks never run; whether there are any can't be said: {error}"
+        ),
+    };
     store.record("host", Event::Warning { message }).await
 }
