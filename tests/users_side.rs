@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use model_server::{ModelServer, Rule, Script, call, finish_task};
+use model_server::{ModelServer, Rule, Script, call};
 use serde_json::json;
 
 use crate::program::{Ended, bare, code_agent, code_agent_at, default_plugins, model, run};
