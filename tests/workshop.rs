@@ -2,6 +2,8 @@
 //! role and the plugin host, in this process. Shared by tests and benchmarks;
 //! owns none of what they look at.
 
+#![allow(clippy::disallowed_methods, reason = "it makes what others look at")]
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};

@@ -9,7 +9,7 @@ use crate::bindings::code_agent::plugin::types::Error;
 use crate::bindings::code_agent::plugin::{commands, files_write, git, git_write, settings};
 
 /// Texts that mean something somewhere: paths, globs, patterns, revisions, JSON.
-const TEXTS: [&str; 40] = [
+const TEXTS: [&str; 44] = [
     "",
     " ",
     "a.txt",
@@ -49,6 +49,10 @@ const TEXTS: [&str; 40] = [
     "\r\n\u{1b}[2J",
     "read_file_content",
     "search_code_pattern",
+    "get_directory_structure",
+    "git_diff",
+    "edit_file",
+    "{\"pattern\": \"(\", \"globs\": [\"[\"], \"path\": \"\\u0000\"}",
     "max-turns",
 ];
 const NUMBERS: [u32; 8] = [0, 1, 2, 3, 100, 65_536, u32::MAX - 1, u32::MAX];
@@ -72,7 +76,7 @@ impl Random {
     }
 
     fn flag(&mut self) -> bool {
-        self.next() % 2 == 0
+        self.next().is_multiple_of(2)
     }
 
     fn number(&mut self) -> u32 {
@@ -99,7 +103,11 @@ impl Random {
     }
 }
 
-/// Says how many calls were answered well and how many were not.
+/// What the host says where something of its own broke off.
+const FAULT: &str = "fault of the host";
+
+/// Says how many calls were answered well, how many were not, and how often the
+/// host had to say that it was its own fault.
 pub fn run(arguments: &str) -> Result<String, Error> {
     let mut numbers = arguments.split(' ').map(str::parse::<u64>);
     let (Some(Ok(seed)), Some(Ok(count))) = (numbers.next(), numbers.next()) else {
@@ -107,14 +115,15 @@ pub fn run(arguments: &str) -> Result<String, Error> {
     };
     let mut random = Random(seed);
     let mut open = Vec::new();
-    let (mut well, mut refused) = (0_u64, 0_u64);
+    let (mut well, mut refused, mut faults) = (0_u64, 0_u64, 0_u64);
     for _ in 0..count {
         match step(&mut random, &mut open) {
             Ok(()) => well += 1,
+            Err(Error::Unavailable(why)) if why.contains(FAULT) => faults += 1,
             Err(_) => refused += 1,
         }
     }
-    Ok(format!("{well} well, {refused} refused"))
+    Ok(format!("{well} well, {refused} refused, {faults} faults"))
 }
 
 fn step(random: &mut Random, open: &mut Vec<Conversation>) -> Result<(), Error> {
@@ -145,7 +154,7 @@ fn step(random: &mut Random, open: &mut Vec<Conversation>) -> Result<(), Error> 
         14 => drop(settings::get(&random.text())?),
         15 => log::write([Level::Error, Level::Debug][random.below(2)], &random.text()),
         16 => drop(tools::specs()?),
-        17 => drop(tools::call(&random.list(5, call))?),
+        17 => call_tools(random)?,
         18 => begin(random, open)?,
         _ => talk(random, open)?,
     }
@@ -161,6 +170,14 @@ fn search(random: &mut Random) -> Result<(), Error> {
         max_hits: random.number(),
     };
     files::search(&query).map(drop)
+}
+
+fn call_tools(random: &mut Random) -> Result<(), Error> {
+    let results = tools::call(&random.list(5, call))?;
+    match results.into_iter().find(|result| result.is_error && result.output.contains(FAULT)) {
+        Some(result) => Err(Error::Unavailable(result.output)),
+        None => Ok(()),
+    }
 }
 
 fn call(random: &mut Random) -> ToolCall {

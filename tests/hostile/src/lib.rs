@@ -105,7 +105,7 @@ impl tool_provider::Guest for Hostile {
     }
 
     fn call(_name: String, arguments: String) -> Result<String, Error> {
-        misbehave(&arguments).unwrap_or_else(|| Err(Error::NotFound(arguments)))
+        misbehave(&arguments).unwrap_or(Err(Error::NotFound(arguments)))
     }
 }
 
