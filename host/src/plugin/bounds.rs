@@ -85,6 +85,11 @@ impl Bounded for CallError {
     }
 }
 
+/// The same for why a call ended.
+pub(super) fn cut_reason(reason: String) -> String {
+    cut(reason, ENTRY)
+}
+
 /// How many tasks and domains a plan may have says the cycle.
 fn each<T: Bounded>(list: Vec<T>) -> Vec<T> {
     list.into_iter().map(Bounded::bounded).collect()

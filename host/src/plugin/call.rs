@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::component::{Instance, InstancePre};
-use wasmtime::{Store, UpdateDeadline};
+use wasmtime::{Store, Trap, UpdateDeadline};
 
 use super::bindings::exports::code_agent::plugin::{
     judge, main_planner, merger, sub_planner, worker,
 };
-use super::bounds::Bounded;
+use super::bounds::{Bounded, cut_reason};
+use super::limits::{HOSTCALL_BYTES, MAX_HANDLES, STACK_BYTES};
 use super::state::CallState;
 use super::{CallFailure, FailureReason, Plugin, Plugins};
 use crate::agent::Agent;
@@ -18,10 +19,6 @@ use crate::types::{
     Brief, CallError, CycleReport, Domain, DomainPlan, MergeRequest, ProjectPlan, Report, Role,
     Task, Verdict,
 };
-
-/// Bytes that a component may hand over, or be handed, in one call to the
-/// host: above the largest file that a tool writes, 10 MiB.
-const HOSTCALL_BYTES: usize = 32 << 20;
 
 /// Which roles a component exports.
 pub(super) fn exported_roles(instance: &InstancePre<CallState>) -> Vec<Role> {
@@ -152,6 +149,7 @@ impl Plugins {
         let mut store = Store::new(&self.engine, CallState::new(plugin.entry.clone(), agent));
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(HOSTCALL_BYTES);
+        store.set_max_component_handles(MAX_HANDLES);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut context| {
             context.data_mut().tick()?;
@@ -163,5 +161,15 @@ impl Plugins {
 
 /// The reason at the root of a trap, without the frames of a stripped module.
 fn describe(error: &wasmtime::Error) -> String {
-    error.root_cause().to_string()
+    let root = error.root_cause().to_string();
+    let limit = if error.downcast_ref() == Some(&Trap::StackOverflow) {
+        format!(" ({} KiB)", STACK_BYTES >> 10)
+    } else if root.contains("fuel allocated for hostcalls") {
+        format!(" ({} MiB at a time)", HOSTCALL_BYTES >> 20)
+    } else if root.contains("store handle limit") {
+        format!(" ({MAX_HANDLES} at once)")
+    } else {
+        String::new()
+    };
+    cut_reason(root + &limit)
 }

@@ -12,6 +12,7 @@ mod engine;
 mod imports;
 mod limits;
 pub mod manifest;
+mod meter;
 mod state;
 
 use std::path::Path;

@@ -8,26 +8,25 @@ use wasmtime::component::{HasSelf, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::convert::ImportError;
-use super::limits::{StoreLimiter, TICK_MILLISECONDS};
+use super::limits::StoreLimiter;
 use super::manifest::PluginEntry;
+use super::meter::Meter;
 use crate::agent::{Agent, Grant};
 use crate::types::CallError;
 
-/// How many handles a component may hold at once: conversations, and what
-/// WASI gives.
-const MAX_HANDLES: usize = 16;
-/// How many lines a component may log in one call; more are dropped.
-pub(super) const MAX_LOG_LINES: u32 = 1000;
+/// How many things of the host's a component may hold at once: conversations,
+/// and the streams and the like that WASI gives.
+const MAX_HELD: usize = 64;
+/// Bytes that WASI makes up at a time.
+const MAX_RANDOM: u64 = 1 << 20;
 
 pub(super) struct CallState {
     pub(super) plugin: Arc<PluginEntry>,
     pub(super) agent: Arc<Agent>,
     pub(super) table: ResourceTable,
     pub(super) limiter: StoreLimiter,
-    pub(super) log_lines: u32,
+    pub(super) meter: Meter,
     wasi: WasiCtx,
-    /// Epochs since the last call to the host.
-    ticks: u32,
 }
 
 /// The state itself implements all imports.
@@ -36,16 +35,19 @@ pub(super) type Imports = HasSelf<CallState>;
 impl CallState {
     pub(super) fn new(plugin: Arc<PluginEntry>, agent: Arc<Agent>) -> Self {
         let mut table = ResourceTable::new();
-        table.set_max_capacity(MAX_HANDLES);
+        table.set_max_capacity(MAX_HELD);
         Self {
             limiter: StoreLimiter::new(plugin.limits.memory_mib),
             plugin,
             agent,
             table,
-            log_lines: 0,
+            meter: Meter::default(),
             // No folders, no environment, no sockets: clocks and randomness.
-            wasi: WasiCtx::builder().build(),
-            ticks: 0,
+            wasi: WasiCtx::builder()
+                .allow_tcp(false)
+                .allow_udp(false)
+                .max_random_size(MAX_RANDOM)
+                .build(),
         }
     }
 
@@ -56,7 +58,7 @@ impl CallState {
     /// Begins a call from the component: its computing time counts anew, and
     /// it has to have the grant.
     pub(super) fn enter(&mut self, grant: Grant) -> Result<(), ImportError> {
-        self.ticks = 0;
+        self.meter.enter().map_err(ImportError::Trap)?;
         if self.agent.ended_by().is_some() {
             return Err(ImportError::Trap(wasmtime::Error::msg("the attempt is over")));
         }
@@ -64,26 +66,26 @@ impl CallState {
             return Ok(());
         }
         let (plugin, role) = (&self.plugin.name, self.agent.role());
-        tracing::warn!(plugin, %role, %grant, "denied: the role has no such right");
+        if self.meter.is_first_denial(grant) {
+            tracing::warn!(plugin, %role, %grant, "denied: the role has no such right");
+        }
         Err(CallError::Denied(format!("the role {role} has no right to `{grant}`")).into())
     }
 
     /// The same for what every component may do.
-    pub(super) fn enter_free(&mut self) {
-        self.ticks = 0;
+    pub(super) fn enter_free(&mut self) -> wasmtime::Result<()> {
+        self.meter.enter()
+    }
+
+    /// Counts bytes that are written down for the component, in a transcript or
+    /// a file.
+    pub(super) fn hand_over(&mut self, bytes: usize) -> Result<(), ImportError> {
+        self.meter.hand_over(bytes).map_err(ImportError::Trap)
     }
 
     /// Counts an epoch; an error once the component has computed too long.
     pub(super) fn tick(&mut self) -> wasmtime::Result<()> {
-        self.ticks = self.ticks.saturating_add(1);
-        let limit = self.plugin.limits.compute_milliseconds;
-        if self.ticks.saturating_mul(TICK_MILLISECONDS) > limit {
-            return Err(wasmtime::Error::msg(format!(
-                "it computed for more than {limit} ms without a call to the host \
-                 (limits.compute-milliseconds in plugins.toml)"
-            )));
-        }
-        Ok(())
+        self.meter.tick(self.plugin.limits.compute_milliseconds)
     }
 }
 
