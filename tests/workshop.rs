@@ -19,7 +19,9 @@ use code_agent::queue::{Database, NewRun, RunStore};
 use code_agent::repo::path::CheckoutPath;
 use code_agent::repo::{Checkouts, Repository};
 use code_agent::transcript::CallTranscript;
-use code_agent::types::{Brief, CycleReport, Domain, Priority, Role, Task, TaskDraft};
+use code_agent::types::{
+    Brief, CycleReport, Domain, MergeRequest, Priority, Report, Role, Task, TaskDraft,
+};
 
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -125,6 +127,7 @@ impl Workshop {
             }
             Role::Worker => Ok(plugins.work(agent, brief("Try"), task(what)).await?.summary),
             Role::Judge => Ok(plugins.review(agent, brief(what), empty_report()).await?.reasoning),
+            Role::Merger => Ok(plugins.merge(agent, brief(what), empty_merge()).await?.summary),
         }
     }
 }
@@ -137,6 +140,19 @@ pub fn brief(goal: &str) -> Brief {
         instructions: None,
         guidance: Vec::new(),
         root_path: String::new(),
+    }
+}
+
+fn empty_merge() -> MergeRequest {
+    MergeRequest {
+        task: task("Try"),
+        report: Report { success: true, summary: String::new(), notes: Vec::new() },
+        base: String::new(),
+        tip: String::new(),
+        commits: Vec::new(),
+        collisions: Vec::new(),
+        worker_diff: String::new(),
+        branch_diff: String::new(),
     }
 }
 

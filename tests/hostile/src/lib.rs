@@ -19,30 +19,6 @@ mod bindings {
     export!(Hostile with_types_in self);
 
     use super::Hostile;
-
-    /// The other role, on top of the same imports.
-    pub mod merger {
-        use super::code_agent::plugin;
-
-        wit_bindgen::generate!({
-            world: "merger-plugin",
-            path: "../../wit",
-            with: {
-                "code-agent:plugin/types@0.1.0": plugin::types,
-                "code-agent:plugin/tools@0.1.0": plugin::tools,
-                "code-agent:plugin/lm@0.1.0": plugin::lm,
-                "code-agent:plugin/files@0.1.0": plugin::files,
-                "code-agent:plugin/git@0.1.0": plugin::git,
-                "code-agent:plugin/settings@0.1.0": plugin::settings,
-                "code-agent:plugin/log@0.1.0": plugin::log,
-            },
-            generate_all,
-        });
-
-        export!(Hostile with_types_in self);
-
-        use super::super::Hostile;
-    }
 }
 
 mod asking;
@@ -53,9 +29,8 @@ mod huge;
 use bindings::code_agent::plugin::tools::{self, ToolSpec};
 use bindings::code_agent::plugin::types::{Brief, Domain, Error, Priority, Task, TaskDraft};
 use bindings::exports::code_agent::plugin::{
-    judge, main_planner, sub_planner, tool_provider, worker,
+    judge, main_planner, merger, sub_planner, tool_provider, worker,
 };
-use bindings::merger::exports::code_agent::plugin::merger;
 
 struct Hostile;
 
@@ -135,8 +110,9 @@ impl tool_provider::Guest for Hostile {
 }
 
 impl merger::Guest for Hostile {
-    fn merge(_: Brief, _: merger::MergeRequest) -> Result<merger::MergeReport, Error> {
-        trap()
+    fn merge(brief: Brief, _: merger::MergeRequest) -> Result<merger::MergeReport, Error> {
+        let summary = misbehave(&brief.goal).unwrap_or_else(|| greed::trap())?;
+        Ok(merger::MergeReport { success: false, summary, notes: Vec::new() })
     }
 }
 
