@@ -22,6 +22,10 @@ pub(super) trait Bounded {
     fn bounded(self) -> Self;
 }
 
+impl Bounded for () {
+    fn bounded(self) -> Self {}
+}
+
 impl Bounded for ProjectPlan {
     fn bounded(self) -> Self {
         Self { overview: cut(self.overview, TEXT), domains: each(self.domains) }

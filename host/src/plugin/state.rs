@@ -26,7 +26,8 @@ pub(super) struct CallState {
     pub(super) table: ResourceTable,
     pub(super) limiter: StoreLimiter,
     pub(super) meter: Meter,
-    wasi: WasiCtx,
+    /// Made when it is first asked for: most components never do.
+    wasi: Option<WasiCtx>,
 }
 
 /// The state itself implements all imports.
@@ -42,12 +43,7 @@ impl CallState {
             agent,
             table,
             meter: Meter::default(),
-            // No folders, no environment, no sockets: clocks and randomness.
-            wasi: WasiCtx::builder()
-                .allow_tcp(false)
-                .allow_udp(false)
-                .max_random_size(MAX_RANDOM)
-                .build(),
+            wasi: None,
         }
     }
 
@@ -91,6 +87,11 @@ impl CallState {
 
 impl WasiView for CallState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        WasiCtxView { ctx: self.wasi.get_or_insert_with(empty_wasi), table: &mut self.table }
     }
+}
+
+/// No folders, no environment, no sockets: clocks and randomness.
+fn empty_wasi() -> WasiCtx {
+    WasiCtx::builder().allow_tcp(false).allow_udp(false).max_random_size(MAX_RANDOM).build()
 }
