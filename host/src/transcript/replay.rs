@@ -138,16 +138,18 @@ impl Replay {
     }
 
     /// Waits for the turn of a call's `number`th landing, from 0. An error
-    /// where the recording has none.
+    /// where the recording has none. `ended` tells whether the call has said its
+    /// last word.
     pub(super) async fn landing(
         self: &Arc<Self>,
         call: &RecordedCall,
         number: usize,
+        ended: bool,
     ) -> Result<Turn> {
         let index = match call.tried.get(number) {
             Some(Tried::Red(check)) => return Ok(Turn::Red(check.clone())),
             Some(Tried::Landing(index)) => *index,
-            None => return Err(self.not_recorded(call).await),
+            None => return Err(self.not_recorded(call, ended).await),
         };
         let Some(landing) = self.schedule.landings.get(index) else {
             return Err(self.end().await);
@@ -162,10 +164,10 @@ impl Replay {
         }))
     }
 
-    /// A call that was cut off is where the recording ends; one that ended by
-    /// itself landed nothing more, and to wait for its end would be for ever.
-    async fn not_recorded(&self, call: &RecordedCall) -> Error {
-        if call.ended {
+    /// Where nothing tells what a call came to, the recording ends. Else it landed
+    /// nothing more, and to wait for the end would be for ever.
+    async fn not_recorded(&self, call: &RecordedCall, ended: bool) -> Error {
+        if call.settled || (call.ended && !ended) {
             return self.diverged("a worker lands what it did not land when it was recorded");
         }
         self.end().await

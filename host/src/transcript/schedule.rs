@@ -54,6 +54,10 @@ pub(super) struct RecordedCall {
     pub(super) base: Option<String>,
     /// False where it was cut off.
     pub(super) ended: bool,
+    /// Whether all that it came to was recorded: its agent went on to something
+    /// else, or its cycle did. Else the recording may stop between its last word
+    /// and what became of that.
+    pub(super) settled: bool,
     pub(super) conversations: HashMap<u32, RecordedTalk>,
     /// What it tried to land, in its order.
     pub(super) tried: Vec<Tried>,
@@ -207,6 +211,26 @@ fn kept(calls: &[(u64, Reading)], last_host: u32) -> HashSet<u64> {
         .collect()
 }
 
+/// The calls after which something came that waits for what they come to: the
+/// next call of the same agent, the judge's of the same cycle, or a later cycle.
+fn settled(calls: &[(u64, Reading)], kept: &HashSet<u64>) -> HashSet<u64> {
+    let mut agents: HashSet<&str> = HashSet::new();
+    // The cycles below this one were over.
+    let mut over = 0;
+    let mut settled = HashSet::new();
+    for (number, Reading { about, .. }) in calls.iter().rev() {
+        if !kept.contains(number) {
+            continue;
+        }
+        if !agents.insert(&about.agent) || about.cycle < over {
+            settled.insert(*number);
+        }
+        let judged = about.role == Role::Judge;
+        over = over.max(about.cycle + u32::from(judged));
+    }
+    settled
+}
+
 fn landings_of(
     kept: &HashSet<u64>,
     landings: Vec<RecordedLanding>,
@@ -242,6 +266,7 @@ fn put_together(
     }
     let mut schedule =
         Schedule { host, calls: HashMap::new(), claims: HashMap::new(), ids, landings, ended: 0 };
+    let settled = settled(&calls, kept);
     for (number, Reading { about, ended, conversations, .. }) in calls {
         if !kept.contains(&number) {
             continue;
@@ -256,7 +281,8 @@ fn put_together(
             tried.insert((before + shift).min(tried.len()), Tried::Red(check));
         }
         let key = Key::of(&about);
-        let call = RecordedCall { base: about.base, ended, conversations, tried };
+        let settled = settled.contains(&number);
+        let call = RecordedCall { base: about.base, ended, settled, conversations, tried };
         schedule.calls.entry(key).or_default().push(Arc::new(call));
     }
     schedule
@@ -345,6 +371,27 @@ mod tests {
         let again = [host(), work(3, "worker-1", "t1", 1), ended(3)];
         let schedule = read(entries.into_iter().chain(again).collect()).unwrap();
         assert_eq!((schedule.ended, schedule.landings.len(), schedule.calls.len()), (1, 0, 1));
+    }
+
+    #[test]
+    fn a_call_is_settled_once_something_came_after_it() {
+        let schedule = read(vec![
+            host(),
+            work(1, "worker-1", "t1", 1),
+            work(2, "worker-2", "t2", 1),
+            ended(1),
+            ended(2),
+            work(3, "worker-1", "t3", 1),
+            ended(3),
+        ])
+        .unwrap();
+        let settled = |task: &str| {
+            let mut calls = schedule.calls.iter();
+            let (_, calls) = calls.find(|(key, _)| key.subject.as_deref() == Some(task)).unwrap();
+            calls[0].settled
+        };
+        // What the others had said was not yet landed when the host ended.
+        assert_eq!([settled("t1"), settled("t2"), settled("t3")], [true, false, false]);
     }
 
     #[test]
