@@ -189,6 +189,7 @@ impl Run {
             clock,
             goal: options.goal.clone(),
             slots: Mutex::new(HashMap::new()),
+            verdicts: Mutex::default(),
         });
         let (early, told) = watch::channel(false);
         let cycles = run_cycles(&store, &crew, options.limits(), told);
@@ -273,8 +274,7 @@ async fn journal(
 }
 
 async fn load(options: &Options, replay: Option<&Arc<Replay>>) -> Result<(Plugins, RoleModels)> {
-    let compiled = options.cache_folder()?.join("compiled");
-    let plugins = Plugins::load(&options.plugins_folder()?, &compiled)?;
+    let plugins = Plugins::load(&options.plugin_source()?).await?;
     Ok((plugins, RoleModels::connect(options, replay).await?))
 }
 

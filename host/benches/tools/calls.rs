@@ -12,7 +12,8 @@ use code_agent::agent::{Account, Agent, RoleModel, Slot};
 use code_agent::clock::Clock;
 use code_agent::lm::budget::{Ledger, Limits};
 use code_agent::lm::{Model, ModelChoice, ModelSettings};
-use code_agent::plugin::Plugins;
+use code_agent::plugin::consent::Consent;
+use code_agent::plugin::{Choice, Plugins, Source};
 use code_agent::queue::{Database, NewRun};
 use code_agent::repo::path::CheckoutPath;
 use code_agent::repo::{Checkouts, Repository};
@@ -32,8 +33,8 @@ const TOOL: (&str, &str) = ("read_file_content", r#"{"path": "file.rs"}"#);
 
 pub async fn compare() -> Result<bool> {
     let place = folder()?;
-    let agent = agent(place.path()).await?;
-    let plugins = plugins(place.path())?;
+    let plugins = plugins(place.path()).await?;
+    let agent = agent(place.path(), &plugins).await?;
     let (mut through, mut native) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let none = called(&plugins, &agent, 0).await?;
@@ -87,7 +88,7 @@ fn called_natively(agent: &Agent) -> Result<Duration> {
 }
 
 /// The tests' component as the sub-planner; the shipped ones for the rest.
-fn plugins(place: &std::path::Path) -> Result<Plugins> {
+async fn plugins(place: &std::path::Path) -> Result<Plugins> {
     let top = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
     let mut manifest = String::new();
     for role in ["main-planner", "worker", "judge"] {
@@ -99,11 +100,17 @@ fn plugins(place: &std::path::Path) -> Result<Plugins> {
     let folder = place.join("plugins");
     fs::create_dir_all(&folder)?;
     fs::write(folder.join("plugins.toml"), manifest)?;
-    Ok(Plugins::load(&folder, &place.join("compiled"))?)
+    let source = Source {
+        folder,
+        cache: place.join("compiled"),
+        consent: Consent::Recorded(None),
+        choice: Choice::new(),
+    };
+    Ok(Plugins::load(&source).await?)
 }
 
 /// An agent that may read a small checkout.
-async fn agent(place: &std::path::Path) -> Result<Arc<Agent>> {
+async fn agent(place: &std::path::Path, plugins: &Plugins) -> Result<Arc<Agent>> {
     let project = place.join("project");
     fs::create_dir_all(&project)?;
     fs::write(project.join("file.rs"), "fn main() {\n    println!(\"hello\");\n}\n")?;
@@ -158,6 +165,7 @@ async fn agent(place: &std::path::Path) -> Result<Arc<Agent>> {
         },
         transcript: Arc::new(CallTranscript::default()),
         sandbox: None,
+        tools: plugins.tools(),
         landing: None,
         setback: OnceLock::new(),
         usage: Mutex::default(),

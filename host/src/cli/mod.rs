@@ -5,6 +5,7 @@ mod cycles;
 mod doctor;
 mod follow;
 mod look;
+mod plugin_arguments;
 mod progress;
 mod restore;
 mod resume;

@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::LogArguments;
 use super::look::{find_run, open};
+use super::plugin_arguments::PluginArguments;
 use super::run::{absolute, drive};
 use super::sandbox_arguments::SandboxArguments;
 use super::spending_arguments::SpendingArguments;
@@ -31,9 +32,8 @@ pub(super) struct ResumeArguments {
     /// Models, bounds and budget: what is named here holds instead of what held before.
     #[command(flatten)]
     spending: SpendingArguments,
-    /// Another plugins folder.
-    #[arg(long, value_name = "DIR")]
-    plugins: Option<PathBuf>,
+    #[command(flatten)]
+    plugins: PluginArguments,
     /// Another number of repetitions of a request.
     #[arg(long, value_name = "N")]
     max_retries: Option<u32>,
@@ -68,7 +68,7 @@ pub(super) async fn resume(arguments: ResumeArguments) -> Result<ExitCode> {
 }
 
 fn override_options(options: &mut Options, arguments: ResumeArguments) -> Result<()> {
-    options.plugins = arguments.plugins.or(options.plugins.take());
+    arguments.plugins.overlay(options)?;
     options.max_retries = arguments.max_retries.unwrap_or(options.max_retries);
     options.max_requests = arguments.max_requests.or(options.max_requests);
     options.timeouts = arguments.timeouts.named().or(options.timeouts);

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::LogArguments;
 use super::follow::Follower;
+use super::plugin_arguments::PluginArguments;
 use super::sandbox_arguments::SandboxArguments;
 use super::spending_arguments::SpendingArguments;
 use super::timeouts::TimeoutArguments;
@@ -40,9 +41,8 @@ pub(super) struct RunArguments {
     /// Leave the changes in the working tree, uncommitted; move no branch.
     #[arg(long)]
     no_auto_commit: bool,
-    /// The folder with plugins.toml [default: the one shipped with the program].
-    #[arg(long, value_name = "DIR")]
-    plugins: Option<PathBuf>,
+    #[command(flatten)]
+    plugins: PluginArguments,
     /// The task database [default: .code-agent/code_agent_tasks.db below the root path].
     #[arg(long, value_name = "FILE")]
     database: Option<PathBuf>,
@@ -123,7 +123,7 @@ fn options(arguments: RunArguments) -> Result<Options> {
     let is_given = goal.is_some();
     let mut options = Options::new(goal.unwrap_or_default(), absolute(&arguments.root_path)?);
     options.auto_commit = !arguments.no_auto_commit;
-    options.plugins = arguments.plugins;
+    arguments.plugins.overlay(&mut options)?;
     options.database = arguments.database;
     options.max_retries = arguments.max_retries;
     options.max_requests = arguments.max_requests;

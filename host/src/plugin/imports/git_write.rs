@@ -7,7 +7,7 @@ use crate::plugin::state::CallState;
 
 impl Host for CallState {
     async fn commit_and_push(&mut self, message: String) -> Result<String, ImportError> {
-        self.enter(Grant::GitWrite)?;
-        Ok(self.agent.commit_and_land(&message).await?)
+        let agent = self.enter(Grant::GitWrite)?;
+        Ok(agent.commit_and_land(&message).await?)
     }
 }

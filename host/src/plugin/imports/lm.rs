@@ -14,9 +14,9 @@ impl Host for CallState {}
 
 impl HostConversation for CallState {
     async fn open(&mut self, options: Options) -> Result<Resource<Conversation>, ImportError> {
-        self.enter(Grant::Lm)?;
+        let agent = self.enter(Grant::Lm)?;
         let Options { system, tools, max_output_tokens } = options;
-        let conversation = self.agent.open(system, all(tools), max_output_tokens)?;
+        let conversation = agent.open(system, all(tools), max_output_tokens)?;
         Ok(self.table.push(conversation)?)
     }
 
@@ -25,7 +25,7 @@ impl HostConversation for CallState {
         handle: Resource<Conversation>,
         text: String,
     ) -> Result<(), ImportError> {
-        self.enter(Grant::Lm)?;
+        self.check(Grant::Lm)?;
         Ok(self.table.get_mut(&handle)?.say(text)?)
     }
 
@@ -34,13 +34,12 @@ impl HostConversation for CallState {
         handle: Resource<Conversation>,
         results: Vec<ToolResult>,
     ) -> Result<(), ImportError> {
-        self.enter(Grant::Lm)?;
+        self.check(Grant::Lm)?;
         Ok(self.table.get_mut(&handle)?.answer(all(results))?)
     }
 
     async fn reply(&mut self, handle: Resource<Conversation>) -> Result<Reply, ImportError> {
-        self.enter(Grant::Lm)?;
-        let agent = self.agent.clone();
+        let agent = self.enter(Grant::Lm)?;
         Ok(agent.ask(self.table.get_mut(&handle)?).await?.into())
     }
 

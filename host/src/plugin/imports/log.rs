@@ -10,7 +10,7 @@ impl Host for CallState {
     async fn write(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
         self.enter_free();
         self.log_lines = self.log_lines.saturating_add(1);
-        let (plugin, agent) = (&self.plugin.name, self.agent.name());
+        let (plugin, agent) = (&self.plugin.entry.name, self.caller_name());
         if self.log_lines == MAX_LOG_LINES {
             tracing::warn!(
                 plugin,
