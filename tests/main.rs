@@ -26,6 +26,7 @@ mod large_run;
 mod library;
 mod merging;
 mod models;
+mod plugin_command;
 mod program;
 mod project;
 mod refusals;

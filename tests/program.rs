@@ -84,7 +84,7 @@ pub fn resume_at(project: &Project, root_path: &Path) -> Command {
     command
 }
 
-fn program(project: &Project) -> Command {
+pub fn program(project: &Project) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_code-agent"));
     command
         .current_dir(project.path())

@@ -5,6 +5,7 @@ mod cycles;
 mod doctor;
 mod follow;
 mod look;
+mod plugin;
 mod plugin_arguments;
 mod progress;
 mod restore;
@@ -62,6 +63,9 @@ enum Command {
     Restore(restore::RestoreArguments),
     /// Look whether this machine has what a run needs.
     Doctor(doctor::DoctorArguments),
+    /// Look at plugins, check one, or allow what they ask for.
+    #[command(subcommand)]
+    Plugin(plugin::PluginCommand),
     /// Show what was said between an agent and its model.
     Transcript(transcript::TranscriptArguments),
 }
@@ -77,6 +81,7 @@ impl Command {
             Self::Show(arguments) => &arguments.look.log,
             Self::Restore(arguments) => &arguments.look.log,
             Self::Doctor(arguments) => &arguments.log,
+            Self::Plugin(command) => command.log(),
             Self::Transcript(arguments) => &arguments.look.log,
         }
     }
@@ -91,6 +96,7 @@ impl Command {
             Self::Show(arguments) => show::show(&arguments),
             Self::Restore(arguments) => restore::restore(&arguments),
             Self::Doctor(arguments) => doctor::doctor(arguments).await,
+            Self::Plugin(command) => plugin::plugin(command).await,
             Self::Transcript(arguments) => transcript::transcript(&arguments),
         }
     }

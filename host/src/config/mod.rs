@@ -233,6 +233,11 @@ impl Options {
         })
     }
 
+    /// The folder for compiled components.
+    pub fn plugin_cache(&self) -> Result<PathBuf> {
+        Ok(self.cache_folder()?.join("compiled"))
+    }
+
     /// Where the run's plugins come from, and what the user says of them.
     pub fn plugin_source(&self) -> Result<Source> {
         let consent = match self.allow_plugins {
@@ -241,7 +246,7 @@ impl Options {
         };
         Ok(Source {
             folder: self.plugins_folder()?,
-            cache: self.cache_folder()?.join("compiled"),
+            cache: self.plugin_cache()?,
             consent,
             choice: self.role_plugins.clone(),
         })

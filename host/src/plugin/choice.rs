@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Plugin;
-use super::manifest::FILE_NAME;
+use super::manifest::{FILE_NAME, Kind};
 use crate::types::Role;
 use crate::{Error, Result};
 
@@ -20,7 +20,7 @@ pub(super) fn choose(
     let mut chosen = BTreeMap::new();
     for role in Role::ALL {
         let candidates: Vec<_> =
-            plugins.iter().filter(|plugin| plugin.kind == super::Kind::Role(role)).collect();
+            plugins.iter().filter(|plugin| plugin.kind == Kind::Role(role)).collect();
         let names: Vec<&str> = candidates.iter().map(|plugin| plugin.entry.name.as_str()).collect();
         let wanted = choice.get(&role).map_or(&[][..], Vec::as_slice);
         let indices = fill(role, &names, wanted).map_err(Error::usage)?;

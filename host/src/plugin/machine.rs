@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use wasmtime::component::{Component, Instance, Linker};
+use wasmtime::component::{Component, Instance, InstancePre, Linker};
 use wasmtime::{Engine, Store, UpdateDeadline};
 
 use super::call::exported_roles;
@@ -17,7 +17,7 @@ use super::folder::Found;
 use super::manifest::{FILE_NAME, Kind, PluginEntry, wrong};
 use super::state::{CallState, Caller};
 use super::tool::exports_tools;
-use super::{FailureReason, Plugin, imports};
+use super::{FailureReason, Plugin, grants, imports};
 use crate::types::{CallError, Role};
 use crate::{Error, Result};
 
@@ -56,22 +56,35 @@ impl Machine {
     /// Compiles and links a component, and looks whether it is what its entry
     /// says. It may have what it asks for: the user's consent was checked before.
     pub(super) fn load(&self, found: Found) -> Result<Arc<Plugin>> {
-        let Found { entry, bytes, .. } = found;
-        let name = entry.name.clone();
-        let path = entry.component.display().to_string();
-        let refused =
-            |what: &str, error: wasmtime::Error| wrong(&name, format!("{path} {what}: {error:#}"));
-        let component = Component::from_binary(&self.engine, &bytes)
-            .map_err(|error| refused("is no component", error))?;
-        let instance = self
-            .linker
-            .instantiate_pre(&component)
-            .map_err(|error| refused("asks for something that this host does not offer", error))?;
-        let mut kinds: Vec<Kind> = exported_roles(&instance).into_iter().map(Kind::Role).collect();
-        kinds.extend(exports_tools(&instance).then_some(Kind::Tool));
-        let kind = kind(&entry, &kinds).map_err(|why| wrong(&name, format!("{path} {why}")))?;
-        let allowed = super::grants::to_allow(kind, entry.grants);
+        let component = self.compile(&found)?;
+        let instance = self.link(&found.entry, &component)?;
+        let entry = found.entry;
+        let kind = kind(&entry, &kinds(&instance))
+            .map_err(|why| wrong(&entry.name, format!("{} {why}", entry.component.display())))?;
+        let allowed = grants::to_allow(kind, entry.grants);
         Ok(Arc::new(Plugin { entry, kind, allowed, instance }))
+    }
+
+    pub(super) fn compile(&self, found: &Found) -> Result<Component> {
+        Component::from_binary(&self.engine, &found.bytes)
+            .map_err(|error| refused(&found.entry, "is no component", &error))
+    }
+
+    pub(super) fn link(
+        &self,
+        entry: &PluginEntry,
+        component: &Component,
+    ) -> Result<InstancePre<CallState>> {
+        let what = "asks for something that this host does not offer";
+        self.linker.instantiate_pre(component).map_err(|error| refused(entry, what, &error))
+    }
+
+    /// The names of what a component imports and exports.
+    pub(super) fn names(&self, component: &Component) -> (Vec<String>, Vec<String>) {
+        let of_component = component.component_type();
+        let imports = of_component.imports(&self.engine).map(|(name, _)| name.to_owned());
+        let exports = of_component.exports(&self.engine).map(|(name, _)| name.to_owned());
+        (imports.collect(), exports.collect())
     }
 
     /// Runs one call: instantiates the component and asks it, for so many
@@ -117,8 +130,19 @@ impl Machine {
     }
 }
 
+fn refused(entry: &PluginEntry, what: &str, error: &wasmtime::Error) -> Error {
+    wrong(&entry.name, format!("{} {what}: {error:#}", entry.component.display()))
+}
+
+/// All that the component can be.
+pub(super) fn kinds(instance: &InstancePre<CallState>) -> Vec<Kind> {
+    let mut kinds: Vec<Kind> = exported_roles(instance).into_iter().map(Kind::Role).collect();
+    kinds.extend(exports_tools(instance).then_some(Kind::Tool));
+    kinds
+}
+
 /// What the plugin is: what its entry says, or the one thing that it exports.
-fn kind(entry: &PluginEntry, exported: &[Kind]) -> std::result::Result<Kind, String> {
+pub(super) fn kind(entry: &PluginEntry, exported: &[Kind]) -> std::result::Result<Kind, String> {
     let names: Vec<String> = exported.iter().map(Kind::to_string).collect();
     let names = if names.is_empty() { "no role and no tool".to_owned() } else { names.join(", ") };
     match (entry.kind, exported) {

@@ -12,6 +12,7 @@ mod engine;
 pub mod folder;
 pub mod grants;
 mod imports;
+pub mod inspect;
 mod limits;
 mod machine;
 pub mod manifest;

@@ -114,14 +114,10 @@ impl PluginTool {
         let asked = self.plugin.rights(Rights::these(&Grant::ALL));
         self.spec.writes || asked.allows(Grant::FilesWrite) || asked.allows(Grant::Commands)
     }
-
-    /// The plugin that brings it.
-    pub fn plugin(&self) -> &str {
-        &self.plugin.entry.name
-    }
 }
 
-async fn specs(machine: &Arc<Machine>, plugin: &Arc<Plugin>) -> Result<Vec<ToolSpec>> {
+/// Asks a plugin what its tools are, and checks what it says.
+pub(super) async fn specs(machine: &Arc<Machine>, plugin: &Arc<Plugin>) -> Result<Vec<ToolSpec>> {
     let name = &plugin.entry.name;
     let seconds = plugin.entry.limits.call_seconds.min(SPECS_SECONDS);
     let specs = machine.call(plugin, None, seconds, async |store, plugin, instance| {
