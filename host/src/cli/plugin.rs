@@ -1,7 +1,7 @@
 //! `code-agent plugin`: what is in a plugins folder, what a component needs, and
 //! the user's consent to what plugins ask for.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -159,7 +159,7 @@ fn described(plugin: &Described, file: &str) -> String {
             plugin.can_ask_for.join(", ")
         ));
     }
-    lines.push(format!("\n{FILE_NAME} may say:\n{}", entry(plugin, file)));
+    lines.push(format!("\nA {FILE_NAME} beside it may say:\n{}", entry(plugin, file)));
     lines.iter().map(|line| super::terminal::printable_lines(line) + "\n").collect()
 }
 
@@ -171,7 +171,7 @@ fn entry(plugin: &Described, file: &str) -> String {
     });
     let mut lines = vec![
         format!("[plugins.{}]", printable(&plugin.name)),
-        format!("component = {:?}", file),
+        format!("component = {:?}", Path::new(file).file_name().unwrap_or_default()),
         format!("sha-256 = \"{}\"", plugin.sha256),
         kinds.collect::<Vec<_>>().join("  # or "),
     ];

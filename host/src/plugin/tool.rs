@@ -108,11 +108,11 @@ impl ToolPlugins {
 }
 
 impl PluginTool {
-    /// Whether it can change what others see: it says so, or asked for what it
-    /// takes. Such a tool runs alone.
-    pub fn may_change_files(&self) -> bool {
-        let asked = self.plugin.rights(Rights::these(&Grant::ALL));
-        self.spec.writes || asked.allows(Grant::FilesWrite) || asked.allows(Grant::Commands)
+    /// Whether it can change what others see when a caller with these rights calls
+    /// it: it says so, or has what it takes. Such a tool runs alone.
+    pub fn may_change_files(&self, caller: Rights) -> bool {
+        let rights = self.plugin.rights(caller);
+        self.spec.writes || rights.allows(Grant::FilesWrite) || rights.allows(Grant::Commands)
     }
 }
 

@@ -10,7 +10,6 @@ use super::command::{self, RUN_COMMAND};
 use super::git::{self, COMMIT_AND_PUSH, GIT_TOOLS};
 use super::specs::{FILE_TOOLS, Tool};
 use crate::agent::{Agent, Grant, Rights};
-use crate::plugin::PluginTool;
 use crate::types::{CallError, ToolCall, ToolResult, ToolSpec};
 
 /// More calls in one go than any model makes; a component that sends more
@@ -58,10 +57,10 @@ fn find(name: &str) -> Option<&'static Tool> {
 }
 
 /// Whether a call of this tool has to run alone.
-fn writes(agent: &Agent, name: &str) -> bool {
+fn writes(agent: &Agent, rights: Rights, name: &str) -> bool {
     match find(name) {
         Some(tool) => tool.writes,
-        None => agent.tools.find(name).is_some_and(PluginTool::may_change_files),
+        None => agent.tools.find(name).is_some_and(|tool| tool.may_change_files(rights)),
     }
 }
 
@@ -85,7 +84,7 @@ pub async fn call_all(
     let mut results = Vec::with_capacity(calls.len());
     let mut readers: Vec<(String, AbortOnDrop)> = Vec::new();
     for call in calls {
-        if writes(agent, &call.name) {
+        if writes(agent, rights, &call.name) {
             // A reader that comes before a writer sees the files as they were.
             collect(&mut readers, &mut results).await;
             results.push(into_result(call.id.clone(), call_one(agent, rights, &call).await));
