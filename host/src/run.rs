@@ -201,6 +201,7 @@ impl Run {
             goal: options.goal.clone(),
             push: pushes(&options),
             slots: Mutex::new(HashMap::new()),
+            verdicts: Mutex::default(),
         });
         let (early, told) = watch::channel(false);
         let cycles = run_cycles(&store, &crew, options.limits(), told);
@@ -295,8 +296,7 @@ async fn journal(
 }
 
 async fn load(options: &Options, replay: Option<&Arc<Replay>>) -> Result<(Plugins, RoleModels)> {
-    let compiled = options.cache_folder()?.join("compiled");
-    let plugins = Plugins::load(&options.plugins_folder()?, &compiled)?;
+    let plugins = Plugins::load(&options.plugin_source()?).await?;
     Ok((plugins, RoleModels::connect(options, replay).await?))
 }
 

@@ -3,7 +3,7 @@
 
 pub mod duration;
 mod environment;
-mod file;
+pub(crate) mod file;
 mod layers;
 mod models;
 mod project;
@@ -19,7 +19,8 @@ use crate::cycle::Limits;
 use crate::lm::budget::Limits as SpendingLimits;
 use crate::lm::prices::{Cost, Price};
 use crate::lm::{ModelChoice, Secret, Timeouts};
-use crate::plugin::manifest;
+use crate::plugin::consent::{self, Consent};
+use crate::plugin::{Choice, Source, manifest};
 use crate::sandbox::Access;
 use crate::{Error, Result};
 
@@ -117,6 +118,14 @@ pub struct Options {
     pub keep_checkouts: bool,
     /// The folder with `plugins.toml`; the shipped one where none is named.
     pub plugins: Option<PathBuf>,
+    /// Which plugins fill a role, where the folder has several. Of judges all are
+    /// asked, unless some are named here.
+    #[serde(default)]
+    pub role_plugins: Choice,
+    /// Whether plugins get what they ask for though the user's record doesn't say
+    /// so. Never stored: who goes on with a run says it again.
+    #[serde(skip)]
+    pub allow_plugins: bool,
     /// The task database; below the root path where none is named.
     pub database: Option<PathBuf>,
     /// Where checkouts and compiled components are kept; the user's cache
@@ -166,6 +175,8 @@ impl Options {
             push: true,
             keep_checkouts: false,
             plugins: None,
+            role_plugins: Choice::new(),
+            allow_plugins: false,
             database: None,
             cache: None,
             max_retries: 5,
@@ -246,6 +257,25 @@ impl Options {
         })
     }
 
+    /// The folder for compiled components.
+    pub fn plugin_cache(&self) -> Result<PathBuf> {
+        Ok(self.cache_folder()?.join("compiled"))
+    }
+
+    /// Where the run's plugins come from, and what the user says of them.
+    pub fn plugin_source(&self) -> Result<Source> {
+        let consent = match self.allow_plugins {
+            true => Consent::Given,
+            false => Consent::Recorded(allowed_plugins()),
+        };
+        Ok(Source {
+            folder: self.plugins_folder()?,
+            cache: self.plugin_cache()?,
+            consent,
+            choice: self.role_plugins.clone(),
+        })
+    }
+
     /// The folder for checkouts and compiled components.
     pub fn cache_folder(&self) -> Result<PathBuf> {
         if let Some(folder) = &self.cache {
@@ -268,6 +298,12 @@ impl Options {
         serde_json::to_string(self)
             .map_err(|error| Error::failed(format!("the options can't be written down: {error}")))
     }
+}
+
+/// Where the user's record of allowed plugins lies; none where the environment
+/// names no home.
+pub fn allowed_plugins() -> Option<PathBuf> {
+    environment::folder("XDG_CONFIG_HOME", ".config").map(|at| at.join(consent::RECORD_NAME))
 }
 
 /// What an option is where a run is older than it.
