@@ -144,9 +144,9 @@ impl Workshop {
 
 /// Loads what lies in a folder whose plugins ask for nothing in particular.
 pub async fn load(folder: &Path, cache: &Path) -> Result<Plugins> {
-    let (folder, cache) = (folder.to_owned(), cache.to_owned());
+    let (folders, cache) = (vec![folder.to_owned()], cache.to_owned());
     let (consent, choice) = (Consent::Recorded(None), Choice::new());
-    Ok(Plugins::load(&Source { folder, cache, consent, choice }).await?)
+    Ok(Plugins::load(&Source { folders, cache, consent, choice }).await?)
 }
 
 pub fn brief(goal: &str) -> Brief {

@@ -7,6 +7,7 @@
 mod judging;
 mod merging;
 mod retreating;
+mod trial;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};

@@ -28,6 +28,7 @@ use crate::repo::{Checkouts, Lander, Repository};
 use crate::sandbox::Sandbox;
 use crate::transcript::{self, Entry, Host, Journal, Recorder, Replay};
 use crate::{Error, OWN_FOLDER, Result, crash};
+pub(crate) use commands::sandbox as sandbox_of;
 use commands::{checker, merge_queue, sandbox, setup};
 pub(crate) use ending::settle;
 use ending::{result, wind_down};

@@ -71,7 +71,8 @@ fn repository(options: &Options) -> Result<String> {
 async fn plugins(options: &Options) -> Result<String> {
     let source = options.plugin_source()?;
     Plugins::load(&source).await?;
-    Ok(format!("{}, every role is filled", source.folder.display()))
+    let folders = source.folders.iter().map(|folder| folder.display().to_string());
+    Ok(format!("{}, every role is filled", folders.collect::<Vec<_>>().join(" and ")))
 }
 
 fn cache(options: &Options) -> Result<String> {

@@ -8,6 +8,8 @@ mod landing_arguments;
 mod look;
 mod plugin;
 mod plugin_arguments;
+mod plugin_new;
+mod plugin_trial;
 mod progress;
 mod prune;
 mod restore;
@@ -70,7 +72,7 @@ enum Command {
     Prune(prune::PruneArguments),
     /// Look whether this machine has what a run needs.
     Doctor(doctor::DoctorArguments),
-    /// Look at plugins, check one, or allow what they ask for.
+    /// Look at plugins, make, try or check one, or allow what they ask for.
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
     /// Show what was said between an agent and its model.

@@ -8,6 +8,8 @@ use clap::{Args, Subcommand};
 
 use super::LogArguments;
 use super::look::json_line;
+use super::plugin_new::{self, NewArguments};
+use super::plugin_trial::{self, RunArguments, TestArguments};
 use super::terminal::{print, printable, short, table};
 use crate::config::allowed_plugins;
 use crate::plugin::inspect::{self, Described};
@@ -23,13 +25,19 @@ pub(super) enum PluginCommand {
     Check(CheckArguments),
     /// Allow what the plugins of a folder ask for beyond the base rights, as they are now.
     Allow(AllowArguments),
+    /// Make a folder for a plugin of your own, which builds with one command.
+    New(NewArguments),
+    /// Try a folder's plugins on its tests/*.toml, without a model.
+    Test(TestArguments),
+    /// Call a tool of a plugin on a copy of a folder's files.
+    Run(RunArguments),
 }
 
 #[derive(Args, Clone)]
 pub(super) struct ListArguments {
-    /// The folder with plugins.toml [default: the one shipped with the program].
+    /// A folder with plugins.toml, or more of them [default: the one shipped with the program].
     #[arg(long, value_name = "DIR")]
-    plugins: Option<PathBuf>,
+    plugins: Vec<PathBuf>,
     /// Print JSON lines.
     #[arg(long)]
     json: bool,
@@ -62,6 +70,9 @@ impl PluginCommand {
             Self::List(arguments) => &arguments.log,
             Self::Check(arguments) => &arguments.log,
             Self::Allow(arguments) => &arguments.log,
+            Self::New(arguments) => &arguments.log,
+            Self::Test(arguments) => &arguments.log,
+            Self::Run(arguments) => &arguments.log,
         }
     }
 }
@@ -71,6 +82,9 @@ pub(super) async fn plugin(command: PluginCommand) -> Result<ExitCode> {
         PluginCommand::List(arguments) => list(arguments).await,
         PluginCommand::Check(arguments) => check(arguments).await,
         PluginCommand::Allow(arguments) => allow(&arguments),
+        PluginCommand::New(arguments) => plugin_new::new(&arguments),
+        PluginCommand::Test(arguments) => plugin_trial::test(arguments).await,
+        PluginCommand::Run(arguments) => plugin_trial::run(arguments).await,
     }
 }
 

@@ -11,9 +11,10 @@ use crate::{Error, Options, Result};
 #[derive(Args, Clone)]
 #[group(skip)]
 pub(super) struct PluginArguments {
-    /// The folder with plugins.toml [default: the one shipped with the program].
+    /// A folder with plugins.toml [default: the one shipped with the program]. Given more than
+    /// once, the roles that a later folder fills are taken from the earlier ones.
     #[arg(long, value_name = "DIR")]
-    plugins: Option<PathBuf>,
+    plugins: Vec<PathBuf>,
     /// The plugin that fills a role where the folder has several, such as worker=careful; of
     /// judges all are asked, unless some are named.
     #[arg(long, value_name = "ROLE=PLUGIN")]
@@ -28,7 +29,9 @@ impl PluginArguments {
     /// Lays what the flags say over the options. Roles that are named here hold
     /// instead of those that were.
     pub(super) fn overlay(self, options: &mut Options) -> Result<()> {
-        options.plugins = self.plugins.or(options.plugins.take());
+        if !self.plugins.is_empty() {
+            options.plugins = self.plugins;
+        }
         options.allow_plugins |= self.allow_plugins;
         options.role_plugins.extend(choice(&self.role)?);
         Ok(())

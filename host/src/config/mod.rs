@@ -117,7 +117,8 @@ pub struct Options {
     #[serde(default)]
     pub keep_checkouts: bool,
     /// The folder with `plugins.toml`; the shipped one where none is named.
-    pub plugins: Option<PathBuf>,
+    #[serde(default)]
+    pub plugins: Vec<PathBuf>,
     /// Which plugins fill a role, where the folder has several. Of judges all are
     /// asked, unless some are named here.
     #[serde(default)]
@@ -174,7 +175,7 @@ impl Options {
             auto_commit: true,
             push: true,
             keep_checkouts: false,
-            plugins: None,
+            plugins: Vec::new(),
             role_plugins: Choice::new(),
             allow_plugins: false,
             database: None,
@@ -243,16 +244,16 @@ impl Options {
         Limits { max_cycles: self.max_cycles, max_workers: self.max_workers, ..Limits::default() }
     }
 
-    /// The plugins folder: the one that was named, or the one beside the
+    /// The plugins folders: those that were named, or the one beside the
     /// program. A repository's own `plugins/` is never picked up by itself.
-    pub fn plugins_folder(&self) -> Result<PathBuf> {
-        if let Some(folder) = &self.plugins {
-            return Ok(folder.clone());
+    pub fn plugins_folders(&self) -> Result<Vec<PathBuf>> {
+        if !self.plugins.is_empty() {
+            return Ok(self.plugins.clone());
         }
         let program = std::env::current_exe().map_err(|error| {
             Error::failed(format!("can't find out where this program lies: {error}"))
         })?;
-        shipped_plugins(&program).ok_or_else(|| {
+        shipped_plugins(&program).map(|folder| vec![folder]).ok_or_else(|| {
             Error::usage("no plugins lie beside this program; name a folder with --plugins (see plugins/README.md)")
         })
     }
@@ -269,7 +270,7 @@ impl Options {
             false => Consent::Recorded(allowed_plugins()),
         };
         Ok(Source {
-            folder: self.plugins_folder()?,
+            folders: self.plugins_folders()?,
             cache: self.plugin_cache()?,
             consent,
             choice: self.role_plugins.clone(),

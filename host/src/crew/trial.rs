@@ -8,7 +8,7 @@ use super::HostCrew;
 use crate::agent::{Agent, Slot, blocking};
 use crate::cycle::Crew;
 use crate::queue::Claim;
-use crate::tools::call_all;
+use crate::tools::catalogue::call_all;
 use crate::transcript::About;
 use crate::types::{Brief, CallError, Report, Role, ToolCall};
 use crate::{Error, Result, Setback};

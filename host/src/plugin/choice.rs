@@ -32,6 +32,47 @@ pub(super) fn choose(
     Ok(chosen)
 }
 
+/// A folder's plugins over those of the folders before: the roles that it fills
+/// are its own. A tool can't be told from another by its name alone.
+pub(super) fn take_over(
+    before: Vec<Arc<Plugin>>,
+    own: Vec<Arc<Plugin>>,
+) -> Result<Vec<Arc<Plugin>>> {
+    let is_taken = |plugin: &Arc<Plugin>| {
+        plugin.kind != Kind::Tool && own.iter().any(|other| other.kind == plugin.kind)
+    };
+    let mut all: Vec<_> = before.into_iter().filter(|plugin| !is_taken(plugin)).collect();
+    for plugin in own {
+        let name = &plugin.entry.name;
+        if all.iter().any(|other| other.entry.name == *name) {
+            return Err(Error::usage(format!(
+                "two of the plugins folders have a plugin `{name}`; give one of them another name"
+            )));
+        }
+        all.push(plugin);
+    }
+    Ok(all)
+}
+
+/// The plugin of this name, or the only one.
+pub(super) fn alone(plugins: Vec<Arc<Plugin>>, name: Option<&str>) -> Result<Arc<Plugin>> {
+    let names: Vec<&str> = plugins.iter().map(|plugin| plugin.entry.name.as_str()).collect();
+    let names = names.join(", ");
+    let mut wanted: Vec<_> = plugins
+        .into_iter()
+        .filter(|plugin| name.is_none_or(|name| plugin.entry.name == name))
+        .collect();
+    match (wanted.pop(), wanted.is_empty(), name) {
+        (Some(plugin), true, _) => Ok(plugin),
+        (_, _, Some(name)) => {
+            Err(Error::usage(format!("no plugin is called `{name}`; there are {names}")))
+        }
+        (_, _, None) => Err(Error::usage(format!(
+            "the folder has the plugins {names}; say with plugin = \"NAME\" which one is meant"
+        ))),
+    }
+}
+
 /// Which of the candidates fill the role.
 fn fill(role: Role, candidates: &[&str], wanted: &[String]) -> Result<Vec<usize>, String> {
     let listed = candidates.join(", ");

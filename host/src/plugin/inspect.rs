@@ -19,7 +19,7 @@ const CONTRACT: &str = "code-agent:plugin/";
 /// The contract that this host speaks.
 const VERSION: &str = "0.1.0";
 
-/// All that a plugins folder holds.
+/// All that the plugins folders hold.
 #[derive(Debug)]
 pub struct Inspected {
     /// Each plugin, or why it can't be one.
@@ -56,15 +56,19 @@ pub struct Described {
     pub problem: Option<String>,
 }
 
-/// Describes what lies in a folder.
+/// Describes what lies in the folders.
 pub async fn folder(source: &Source) -> Result<Inspected> {
-    let found = folder::read(&source.folder)?;
-    let refusal = consent::check(&found, &source.consent).err();
     let machine = Machine::new(&source.cache)?;
-    let mut plugins = Vec::new();
-    for found in found.plugins {
-        plugins.push(describe(&machine, found, refusal.is_none()).await);
+    let (mut plugins, mut refusals) = (Vec::new(), Vec::new());
+    for folder in &source.folders {
+        let found = folder::read(folder)?;
+        let refusal = consent::check(&found, &source.consent).err();
+        for found in found.plugins {
+            plugins.push(describe(&machine, found, refusal.is_none()).await);
+        }
+        refusals.extend(refusal.map(|error| error.to_string()));
     }
+    let refusal = (!refusals.is_empty()).then(|| Error::usage(refusals.join("\n")));
     Ok(Inspected { plugins, refusal })
 }
 

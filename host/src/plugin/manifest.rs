@@ -62,6 +62,16 @@ pub enum Kind {
     Tool,
 }
 
+impl Kind {
+    /// The role, if it fills one.
+    pub fn role(self) -> Option<Role> {
+        match self {
+            Self::Role(role) => Some(role),
+            Self::Tool => None,
+        }
+    }
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -118,7 +128,7 @@ pub(super) fn parse(path: &Path, folder: &Path, text: &str) -> Result<Vec<Plugin
 }
 
 /// Whether it can stand in messages, logs and flags as it is.
-pub(super) fn is_name(name: &str) -> bool {
+pub fn is_name(name: &str) -> bool {
     let is_fine = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
     (1..=LONGEST_NAME).contains(&name.len()) && name.chars().all(is_fine)
 }

@@ -41,8 +41,9 @@ pub use tool::{PluginTool, ToolPlugins};
 /// Where plugins come from, and what the user says of them.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// The plugins folder.
-    pub folder: PathBuf,
+    /// The plugins folders; the roles that a later one fills are taken from the
+    /// earlier ones.
+    pub folders: Vec<PathBuf>,
     /// Where compiled code is kept.
     pub cache: PathBuf,
     /// What the user allows.
@@ -51,7 +52,8 @@ pub struct Source {
     pub choice: Choice,
 }
 
-/// The plugins of a run, loaded and ready to be called.
+/// The plugins of a run, loaded and ready to be called. Cheap to clone.
+#[derive(Clone)]
 pub struct Plugins {
     /// One for each role that is filled, but all judges that are asked.
     roles: BTreeMap<Role, Vec<Arc<Plugin>>>,
@@ -105,20 +107,52 @@ pub enum FailureReason {
     Missing,
 }
 
+/// Everything that lies in the folders, as far as no later one takes its role.
+fn all(machine: &Machine, source: &Source) -> Result<Vec<Arc<Plugin>>> {
+    let mut loaded = Vec::new();
+    for folder in &source.folders {
+        let found = folder::read(folder)?;
+        consent::check(&found, &source.consent)?;
+        let own = found.plugins.into_iter().map(|found| machine.load(found));
+        loaded = choice::take_over(loaded, own.collect::<Result<_>>()?)?;
+    }
+    Ok(loaded)
+}
+
+fn by_kind(plugins: Vec<Arc<Plugin>>) -> (Vec<Arc<Plugin>>, Vec<Arc<Plugin>>) {
+    plugins.into_iter().partition(|plugin| plugin.kind == Kind::Tool)
+}
+
 impl Plugins {
-    /// Loads what the folder holds, if the user allows what it asks for, and asks
+    /// Loads what the folders hold, if the user allows what it asks for, and asks
     /// tools what they are.
     pub async fn load(source: &Source) -> Result<Self> {
-        let found = folder::read(&source.folder)?;
-        consent::check(&found, &source.consent)?;
         let machine = Machine::new(&source.cache)?;
-        let loaded: Vec<Arc<Plugin>> =
-            found.plugins.into_iter().map(|found| machine.load(found)).collect::<Result<_>>()?;
-        let (tools, roles): (Vec<_>, Vec<_>) =
-            loaded.into_iter().partition(|plugin| plugin.kind == Kind::Tool);
+        let (tools, roles) = by_kind(all(&machine, source)?);
         let roles = choice::choose(roles, &source.choice)?;
         let tools = Arc::new(ToolPlugins::ask(&machine, &tools).await?);
         Ok(Self { roles, tools, machine })
+    }
+
+    /// Loads the tools alone: for calls that no role makes.
+    pub async fn load_tools(source: &Source) -> Result<Self> {
+        let machine = Machine::new(&source.cache)?;
+        let (tools, _) = by_kind(all(&machine, source)?);
+        let tools = Arc::new(ToolPlugins::ask(&machine, &tools).await?);
+        Ok(Self { roles: BTreeMap::new(), tools, machine })
+    }
+
+    /// Loads one plugin, by its name or as the only one of its folder, and says
+    /// what it is.
+    pub async fn load_alone(source: &Source, name: Option<&str>) -> Result<(Self, Kind)> {
+        let machine = Machine::new(&source.cache)?;
+        let plugin = choice::alone(all(&machine, source)?, name)?;
+        let kind = plugin.kind;
+        let (tools, roles) = by_kind(vec![plugin]);
+        let of_role = |plugin: Arc<Plugin>| Some((plugin.kind.role()?, vec![plugin]));
+        let roles = roles.into_iter().filter_map(of_role).collect();
+        let tools = Arc::new(ToolPlugins::ask(&machine, &tools).await?);
+        Ok((Self { roles, tools, machine }, kind))
     }
 
     /// Whether there is one to merge what collides.

@@ -197,6 +197,26 @@ pub enum FileState {
     IsThere(bool),
 }
 
+/// The cases of a folder, by name; none where there is no such folder.
+pub fn find(folder: &Path) -> Result<Vec<PathBuf>> {
+    let cannot = |error: std::io::Error| {
+        Error::usage(format!("can't read {}: {error}", folder.display()))
+    };
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(cannot)?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(cannot)?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
 impl Case {
     /// Reads a case's file.
     pub fn read(path: &Path) -> Result<Self> {

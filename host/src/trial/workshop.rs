@@ -97,6 +97,7 @@ impl Workshop {
             goal: brief.goal.clone(),
             push: false,
             slots: Mutex::new(HashMap::new()),
+            verdicts: Mutex::default(),
         };
         crew.prepare(&tip).await?;
         Ok(Self { crew, base, cycle, transcript, lander, _folder: place })
