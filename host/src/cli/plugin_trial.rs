@@ -73,7 +73,8 @@ pub(super) async fn test(arguments: TestArguments) -> Result<ExitCode> {
             print(&printable_lines(&format!("ok      {shown}\n")))?;
         } else {
             failed += 1;
-            let problems: String = problems.iter().map(|line| format!("        {line}\n")).collect();
+            let problems: String =
+                problems.iter().map(|line| format!("        {line}\n")).collect();
             print(&printable_lines(&format!("FAILED  {shown}\n{problems}")))?;
         }
     }

@@ -1,13 +1,14 @@
 //! What a trial needs of a crew beyond what a cycle does: one call of a tool, and
 //! a conflict for a merger, without a worker who made it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::HostCrew;
 use crate::agent::{Agent, Slot, blocking};
 use crate::cycle::Crew;
 use crate::queue::Claim;
+use crate::repo::path::CheckoutPath;
 use crate::tools::catalogue::call_all;
 use crate::transcript::About;
 use crate::types::{Brief, CallError, Report, Role, ToolCall};
@@ -77,12 +78,17 @@ impl HostCrew {
         claim: &Claim,
         brief: Brief,
         base: &str,
-        lay: impl FnOnce(&Path) -> Result<()> + Send + 'static,
+        lay: impl FnOnce(&Path) -> Result<Vec<PathBuf>> + Send + 'static,
     ) -> Result<Report, Setback> {
         let slot = self.slot_at(&claim.slot, base).await.map_err(Setback::Stop)?;
         let checkout = slot.checkout.clone();
         let laid = blocking("laying a worker's files out", move || {
-            lay(checkout.folder_for_command(false))
+            // Whatever the worker left belongs to its work.
+            for path in lay(checkout.folder_for_command(false))? {
+                let path = CheckoutPath::parse_file(&path.to_string_lossy());
+                checkout.note(&path.map_err(|error| Error::usage(error.to_string()))?);
+            }
+            Ok(())
         });
         laid.await.map_err(Setback::Stop)?;
         let cycle = brief.cycle;
@@ -95,18 +101,9 @@ impl HostCrew {
             base: Some(base.to_owned()),
         }));
         let landing = self.landing(claim, cycle, &transcript)?;
-        // Whatever the worker left belongs to its work.
-        let all = landing.scope.include(&["**".to_owned()]);
-        all.map_err(|error| Setback::Attempt(error.to_string()))?;
         let account = self.account(cycle, Some(&claim.task.id));
-        let worker = self.agent(
-            &claim.slot,
-            Role::Worker,
-            slot,
-            transcript,
-            Some(landing),
-            account,
-        )?;
+        let worker =
+            self.agent(&claim.slot, Role::Worker, slot, transcript, Some(landing), account)?;
         let summary = claim.task.draft.title.clone();
         let report = Report { success: true, summary, notes: Vec::new() };
         self.land(claim, brief, &worker, report).await

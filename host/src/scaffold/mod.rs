@@ -93,9 +93,8 @@ pub fn kind(word: &str) -> Result<Kind, String> {
         return Ok(Kind::Tool);
     }
     let role = Role::ALL.into_iter().find(|role| role.as_str() == word);
-    role.map(Kind::Role).ok_or_else(|| {
-        "it is judge, worker, main-planner, sub-planner, merger or tool".to_owned()
-    })
+    role.map(Kind::Role)
+        .ok_or_else(|| "it is judge, worker, main-planner, sub-planner, merger or tool".to_owned())
 }
 
 /// Makes the folder, which must not be there; returns the files' names.

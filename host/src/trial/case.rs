@@ -199,9 +199,8 @@ pub enum FileState {
 
 /// The cases of a folder, by name; none where there is no such folder.
 pub fn find(folder: &Path) -> Result<Vec<PathBuf>> {
-    let cannot = |error: std::io::Error| {
-        Error::usage(format!("can't read {}: {error}", folder.display()))
-    };
+    let cannot =
+        |error: std::io::Error| Error::usage(format!("can't read {}: {error}", folder.display()));
     let entries = match std::fs::read_dir(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.map_err(cannot)?,

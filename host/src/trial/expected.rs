@@ -163,7 +163,8 @@ mod tests {
             contains = ["all done"]
             files = { "a.txt" = "a\n", "b.txt" = false }
         "#;
-        let answer = json!({ "decision": "stop", "goal-met": true, "reasoning": "It is all done." });
+        let answer =
+            json!({ "decision": "stop", "goal-met": true, "reasoning": "It is all done." });
         assert_eq!(found(case, Ok(answer)), Vec::<String>::new());
         assert_eq!(found("expect.error = ['no']", Err("no way".into())), Vec::<String>::new());
     }
@@ -179,14 +180,17 @@ mod tests {
             files = { "a.txt" = false, "b.txt" = "b" }
         "#;
         let problems = found(case, Ok(json!({ "decision": "next-cycle" })));
-        assert_eq!(problems, [
-            "answer.because is not there, but decision",
-            "answer.decision is \"next-cycle\", not \"stop\"",
-            "\"never\" is not in the answer: {\"decision\":\"next-cycle\"}",
-            "the model was not told \"good bye\" before its reply 1",
-            "a.txt is there",
-            "b.txt is not there",
-        ]);
+        assert_eq!(
+            problems,
+            [
+                "answer.because is not there, but decision",
+                "answer.decision is \"next-cycle\", not \"stop\"",
+                "\"never\" is not in the answer: {\"decision\":\"next-cycle\"}",
+                "the model was not told \"good bye\" before its reply 1",
+                "a.txt is there",
+                "b.txt is not there",
+            ]
+        );
         assert_eq!(found("", Err("broken".into())), ["it failed: broken"]);
         let answered = found("expect.error = ['no']", Ok(json!("yes")));
         assert_eq!(answered, ["it did not fail, but answered \"yes\""]);
