@@ -20,6 +20,7 @@ mod components;
 mod conflicts;
 mod faults;
 mod going_back;
+mod frozen;
 mod hostile_inputs;
 mod hostile_planners;
 mod interruption;
