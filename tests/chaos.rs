@@ -13,6 +13,7 @@ use model_server::{ModelServer, Script};
 use crate::large_run::Size;
 use crate::program::{code_agent, model, resume, run};
 use crate::project::Project;
+use crate::remote::Remote;
 use crate::scripts::{content_judge, domain, plan, writer};
 use crate::watched::Watched;
 
@@ -214,6 +215,7 @@ const SMALL: Size = Size { domains: [2, 2], tasks: 3 };
 fn a_run_that_dies_between_two_steps_goes_on() {
     for point in crash_points() {
         let project = SMALL.project();
+        Remote::of(&project);
         let died = die_at(&point, &project, &[]);
         assert_eq!(died, !point.starts_with("uncommitted:"), "{point}");
         SMALL.assert_done_once(&project);
@@ -225,6 +227,7 @@ fn a_run_that_dies_between_two_steps_goes_on() {
 fn the_same_with_a_branch_that_is_checked_out_nowhere() {
     for point in crash_points() {
         let project = SMALL.project();
+        Remote::of(&project);
         project.git(&["switch", "--quiet", "--create", "elsewhere"]);
         let died = die_at(&point, &project, &[]);
         let of_a_tree = point.starts_with("branch:") || point.starts_with("uncommitted:");

@@ -1,13 +1,16 @@
 //! The user's check: what is red does not land, and the judge hears of it.
 
 use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
 
 use model_server::{ModelServer, Rule, Script, call, finish_task, submit_verdict};
 use serde_json::json;
 
-use crate::program::{code_agent, model, run};
+use crate::program::{code_agent, model, resume, run};
 use crate::project::Project;
-use crate::scripts::{domain, plan, write_file, writer};
+use crate::replay::assert_replays_with;
+use crate::scripts::{content_judge, domain, plan, write_file, writer};
 
 /// Green while `good.txt` says so and no file is called `bad.txt`.
 const CHECK: &str = "echo looked; test ! -e bad.txt && grep -q good good.txt";
@@ -76,36 +79,196 @@ fn what_is_red_never_lands_and_the_next_attempt_is_told() {
     assert!(events.iter().any(|event| event["event"] == "checked" && event["task"].is_null()));
 }
 
+/// Two tasks whose changes are green alone and red together, and the check that
+/// says so. Each check of one waits until the other's has begun, so that neither
+/// sees the other's work.
+struct Halves {
+    project: Project,
+    together: PathBuf,
+    check: String,
+}
+
+impl Halves {
+    fn new() -> Self {
+        let project = Project::new(&[("good.txt", "good\n")]);
+        let together = project.beside("together");
+        fs::create_dir(&together).unwrap();
+        let check = format!(
+            "if test -e b.txt && test -e c.txt; then echo b and c; exit 1; fi; \
+             if ! test -e b.txt && ! test -e c.txt; then exit 0; fi; \
+             touch {0}/$(ls b.txt c.txt 2>/dev/null); while ! test -e {0}/b.txt || ! test -e {0}/c.txt; do sleep 0.01; done",
+            together.display()
+        );
+        Self { project, together, check }
+    }
+
+    fn half(title: &str, file: &str) -> Rule {
+        Rule::worker(&[&format!("Task: {title}\n"), "Attempt: 1"])
+            .turn(write_file(file, "x\n"))
+            .turn(finish_task("Done.").barrier("both are done", 2))
+    }
+
+    fn command(&self, server: &ModelServer) -> Command {
+        let mut command = code_agent(&self.project);
+        command.args(["--goal", "Write", "--max-workers", "2", "--check", &self.check]);
+        command.arg("--allow-write").arg(&self.together).args(model(server));
+        command
+    }
+}
+
 #[test]
 fn two_that_are_green_alone_and_red_together_are_found_at_the_cycles_end() {
-    let project = Project::new(&[("good.txt", "good\n")]);
-    let half = |title: &str, file: &str| {
-        Rule::worker(&[&format!("Task: {title}\n")])
-            .turn(write_file(file, "x\n"))
-            // Both are checked on a tip that has neither.
-            .turn(finish_task("Done.").barrier("both are checked", 2))
-    };
+    let halves = Halves::new();
     let server = ModelServer::start(script([
-        half("Write b", "b.txt"),
-        half("Write c", "c.txt"),
+        Halves::half("Write b", "b.txt"),
+        Halves::half("Write c", "c.txt"),
         Rule::judge(&["FAILED", "b and c"]).turn(submit_verdict("stop", false, "It is red.")),
     ]))
     .unwrap();
-    // Each check waits until both have begun, so that neither sees the other's work.
-    let together = project.beside("together");
-    fs::create_dir(&together).unwrap();
-    let check = format!(
-        "if test -e b.txt && test -e c.txt; then echo b and c; exit 1; fi; \
-         touch {0}/$(ls b.txt c.txt 2>/dev/null); while ! test -e {0}/b.txt || ! test -e {0}/c.txt; do sleep 0.01; done",
-        together.display()
-    );
-    let mut command = code_agent(&project);
-    command.args(["--goal", "Write", "--max-workers", "2", "--check", &check, "--allow-write"]);
-    let ended = run(command.arg(&together).args(model(&server))).expect_code(1);
+    let ended = run(&mut halves.command(&server)).expect_code(1);
     assert_eq!(server.violations(), Vec::<String>::new());
+    let project = halves.project;
     project.assert_sound();
     assert!(ended.stderr.contains("the check is RED on"), "{}", ended.stderr);
     assert_eq!(project.query::<u32>("SELECT count(*) FROM tasks WHERE status = 'completed'"), 2);
+}
+
+#[test]
+fn what_is_red_at_the_cycles_end_is_rolled_back_and_kept() {
+    let halves = Halves::new();
+    let server = ModelServer::start(script([
+        Halves::half("Write b", "b.txt"),
+        Halves::half("Write c", "c.txt"),
+        Rule::judge(&["FAILED", "was rolled back from", "b and c", "- Write "])
+            .turn(submit_verdict("stop", false, "One is gone again.")),
+    ]))
+    .unwrap();
+    let ended = run(halves.command(&server).arg("--rollback")).expect_code(1);
+    assert_eq!(server.violations(), Vec::<String>::new());
+    let project = halves.project;
+    project.assert_sound();
+    assert!(ended.stderr.contains("ROLLED BACK from"), "{}", ended.stderr);
+    let files = project.git(&["ls-tree", "--name-only", "main"]);
+    assert_eq!(files.lines().count(), 2, "one of them is there: {files}");
+    // The working tree came along, and nothing is lost.
+    assert_eq!(project.git(&["rev-parse", "HEAD"]), project.git(&["rev-parse", "main"]));
+    let kept = project.git(&["for-each-ref", "--format=%(refname)", "refs/code-agent/rolled-back"]);
+    assert_eq!(
+        project.git(&["rev-parse", &format!("{kept}^")]),
+        project.git(&["rev-parse", "main"])
+    );
+    assert_eq!(project.git(&["ls-tree", "--name-only", &kept]), "b.txt\nc.txt\ngood.txt");
+}
+
+#[test]
+fn what_a_person_added_is_not_rolled_back() {
+    let project = Project::new(&[("good.txt", "good\n")]);
+    let server = ModelServer::start(script([
+        writer("Write b", "b.txt", "b\n"),
+        writer("Write c", "c.txt", "c\n"),
+        Rule::judge(&["Nothing was rolled back"]).turn(submit_verdict("stop", false, "Red.")),
+        // Before, the judge is not to be had, so that the run fails.
+        Rule::judge(&["passed"]).fail_first(3, 400, None),
+    ]))
+    .unwrap();
+    let check = ["--rollback", "--check", "test ! -e mine.txt"];
+    let mut command = code_agent(&project);
+    run(command.args(["--goal", "Write"]).args(check).args(model(&server))).expect_code(1);
+    project.write(&[("mine.txt", "mine\n")]);
+    project.git(&["add", "mine.txt"]);
+    project.git(&["commit", "--quiet", "--message", "Mine"]);
+    run(resume(&project).args(check)).expect_code(1);
+    assert_eq!(server.violations(), Vec::<String>::new());
+    project.assert_sound();
+    assert_eq!(project.read("mine.txt"), "mine\n");
+}
+
+#[test]
+fn a_branch_that_was_red_from_the_start_is_not_rolled_back() {
+    let project = Project::new(&[("good.txt", "good\n")]);
+    // Nothing lands while it is red, so the check has to be of the branch alone.
+    let seen = project.beside("seen");
+    fs::create_dir(&seen).unwrap();
+    let check = format!(
+        "test -e {0}/done && exit 1; test -e c.txt && test -e b.txt && touch {0}/done; exit 0",
+        seen.display()
+    );
+    let server = ModelServer::start(script([
+        writer("Write b", "b.txt", "b\n"),
+        writer("Write c", "c.txt", "c\n"),
+        Rule::judge(&["was red on"]).turn(submit_verdict("stop", false, "Red.")),
+    ]))
+    .unwrap();
+    let mut command = code_agent(&project);
+    command.args(["--goal", "Write", "--max-workers", "1", "--rollback", "--check", &check]);
+    run(command.arg("--allow-write").arg(&seen).args(model(&server))).expect_code(1);
+    assert_eq!(server.violations(), Vec::<String>::new());
+    project.assert_sound();
+    assert_eq!(project.git(&["ls-tree", "--name-only", "main"]), "b.txt\nc.txt\ngood.txt");
+}
+
+#[test]
+fn with_a_strict_check_the_branch_never_goes_red() {
+    let project = Project::new(&[("good.txt", "good\n"), (".gitignore", "*.tmp\n")]);
+    let titles: Vec<String> = (0..8).map(|number| format!("Write f{number}")).collect();
+    let tasks: Vec<(&str, &str)> = titles.iter().map(|title| (title.as_str(), "*")).collect();
+    let mut rules =
+        vec![plan(&["one", "two"]), domain("one", &tasks[..4]), domain("two", &tasks[4..])];
+    for (number, title) in titles.iter().enumerate() {
+        // Two of the eight are red together, and one is red alone.
+        let file = match number {
+            2 | 5 => format!("half{number}"),
+            6 => "bad".to_owned(),
+            _ => format!("f{number}"),
+        };
+        rules.push(
+            Rule::worker(&[&format!("Task: {title}\n"), "Attempt: 1"])
+                .turn(write_file(&file, "x\n"))
+                .turn(finish_task("Done.").barrier("all are done", 8)),
+        );
+        rules.push(
+            Rule::worker(&[&format!("Task: {title}\n"), "was red on what would have landed"])
+                .turn(write_file(&format!("f{number}"), "x\n"))
+                .turn(finish_task("Done otherwise.")),
+        );
+    }
+    rules.push(content_judge());
+    let server = ModelServer::start(Script::new(rules)).unwrap();
+    let check = "test ! -e bad && ! { test -e half2 && test -e half5; }";
+    let mut command = code_agent(&project);
+    command.args(["--goal", "Write", "--max-workers", "8", "--json"]);
+    command.args(["--check", check, "--check-strict"]).args(model(&server));
+    let ended = run(&mut command).expect_code(0);
+    assert_eq!(server.violations(), Vec::<String>::new());
+    project.assert_sound();
+    let mut most = 0;
+    for commit in project.git(&["rev-list", "main"]).lines() {
+        let files = project.git(&["ls-tree", "--name-only", commit]);
+        let halves = files.lines().filter(|file| file.starts_with("half")).count();
+        assert!(halves < 2 && !files.lines().any(|file| file == "bad"), "{files}");
+        most = most.max(files.lines().count());
+    }
+    assert_eq!(most, 2 + 8, "every task has landed in the end");
+    let refused = ended
+        .events()
+        .iter()
+        .filter(|event| event["event"] == "checked" && event["passed"] == false)
+        .count();
+    assert_eq!(refused, 2, "one of the halves, and the bad one, once each");
+    // What was red is red again, whoever waits for whom.
+    assert_replays_with(&project, &["--check", check, "--check-strict"]);
+    assert_replays_with(&project, &["--check", check]);
+}
+
+#[test]
+fn strict_and_rollback_need_a_check() {
+    let project = Project::new(&[("good.txt", "good\n")]);
+    let server = ModelServer::start(Script::default()).unwrap();
+    for option in ["--check-strict", "--rollback"] {
+        let mut command = code_agent(&project);
+        let ended = run(command.args(["--goal", "Write", option]).args(model(&server)));
+        assert!(ended.expect_code(2).stderr.contains("--check COMMAND"));
+    }
 }
 
 #[test]

@@ -41,7 +41,12 @@ fn workers_and_the_judge_run_commands_in_their_checkouts() {
         .turn(command("git init -q . && mkdir -p .git/hooks && echo 'touch /hooked' > .git/hooks/post-commit; \
                        echo '* filter=evil' > .gitattributes; env"))
         .turn(command("sleep 100").expects(&[".home"]))
-        .turn(finish_task("It is built.").expects(&["its time was up"]));
+        .turn(finish_task("It is built.").expects(&["its time was up"]))
+        .turn(
+            call("finish_task", json!({ "success": true, "summary": "It is built.",
+                "include_files": [".gitattributes"] }))
+            .expects(&["`.gitattributes`"]),
+        );
     let mut worker = worker;
     let sleep = call("run_command", json!({ "command": "sleep 100", "timeout_seconds": 1 }));
     worker.turns[4] = sleep.expects(&[".home"]);

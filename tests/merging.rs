@@ -74,7 +74,8 @@ fn the_same_line_at_once_lands_merged_at_the_first_attempt() {
     .turn(write_file("count.txt", MERGED).expects(&["`git_commit_and_push` is not for the merger"]))
     .turn(finish_merge(true, "Both are counted."));
     let server = ModelServer::start(counting([merger])).unwrap();
-    let ended = run(&mut command(code_agent(&project), &server)).expect_code(0);
+    let mut command = command(code_agent(&project), &server);
+    let ended = run(command.args(["--model", "merger=openai:neutral"])).expect_code(0);
     assert_eq!(server.violations(), Vec::<String>::new());
     project.assert_sound();
     assert_eq!(project.read("count.txt"), MERGED);
@@ -96,8 +97,10 @@ fn the_same_line_at_once_lands_merged_at_the_first_attempt() {
     let used: u32 = project
         .query(&format!("SELECT count(*) FROM usage WHERE role = 'merger' AND subject = '{task}'"));
     assert_eq!(used, 4);
-    let asked = server.requests().into_iter().filter(|one| one.role == Some(Role::Merger));
-    assert_eq!(asked.count(), 4);
+    let mut asked = server.requests();
+    asked.retain(|one| one.role == Some(Role::Merger));
+    assert_eq!(asked.iter().filter(|one| one.model == "neutral").count(), 4);
+    assert_eq!(asked.len(), 4);
     let said = run(&mut looking(&project, &["transcript", "merger"])).expect_code(0).stdout;
     assert!(said.contains(", merger, cycle 1") && said.contains("--- landed as "), "{said}");
     let clone = assert_replays(&project);

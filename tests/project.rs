@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
@@ -50,15 +50,24 @@ impl Project {
         fs::read_to_string(self.path().join(path)).unwrap()
     }
 
-    /// Runs git, which has to succeed; returns what it printed, trimmed.
-    pub fn git(&self, arguments: &[&str]) -> String {
-        let output = Command::new("git")
+    /// Whether git succeeds.
+    pub fn tries(&self, arguments: &[&str]) -> bool {
+        self.git_output(arguments).status.success()
+    }
+
+    fn git_output(&self, arguments: &[&str]) -> Output {
+        Command::new("git")
             .args(["-c", "user.name=Tester", "-c", "user.email=tester@example.com"])
             .args(arguments)
             .current_dir(self.path())
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .output()
-            .unwrap();
+            .unwrap()
+    }
+
+    /// Runs git, which has to succeed; returns what it printed, trimmed.
+    pub fn git(&self, arguments: &[&str]) -> String {
+        let output = self.git_output(arguments);
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "git {arguments:?}: {error}");
         String::from_utf8(output.stdout).unwrap().trim().to_owned()

@@ -43,8 +43,16 @@ fn replay(clone: &Project, recording: &Path) -> Ended {
 /// That nobody has to be asked for the same commits.
 #[track_caller]
 pub fn assert_replays(project: &Project) -> Project {
+    assert_replays_with(project, &[])
+}
+
+/// The same with these options, which a recording does not hold.
+#[track_caller]
+pub fn assert_replays_with(project: &Project, options: &[&str]) -> Project {
     let clone = clone_of(project);
-    replay(&clone, &transcript(project)).expect_code(0);
+    let mut command = code_agent(&clone);
+    command.arg("--model").arg(format!("replay:{}", transcript(project).display()));
+    run(command.args(options)).expect_code(0);
     clone.assert_sound();
     assert_eq!(clone.git(&["rev-parse", "main"]), project.git(&["rev-parse", "main"]));
     assert_eq!(clone.git(&["status", "--porcelain"]), "");

@@ -6,12 +6,14 @@
 
 mod judging;
 mod merging;
+mod retreating;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::agent::{
-    Account, Agent, Check, Checker, ClaimLanding, RoleModels, Setup, Slot, blocking,
+    Account, Agent, Check, Checker, ClaimLanding, MergeQueue, RoleModels, Scope, Setup, Slot,
+    blocking, note_outside,
 };
 use crate::clock::Clock;
 use crate::cycle::Crew;
@@ -20,11 +22,12 @@ use crate::lm::budget::Ledger;
 use crate::plugin::{CallFailure, Plugins};
 use crate::queue::{Claim, RunStore, Store};
 use crate::repo::path::CheckoutPath;
-use crate::repo::{BranchOutcome, Checkouts, Lander, Repository};
+use crate::repo::{BranchOutcome, Checkouts, Lander, Published, Repository};
 use crate::sandbox::Sandbox;
 use crate::transcript::{About, CallTranscript, Journal};
 use crate::types::{
-    Brief, CheckResult, CycleReport, Domain, DomainPlan, ProjectPlan, Report, Role, Usage, Verdict,
+    Brief, CheckResult, CycleReport, Domain, DomainPlan, ProjectPlan, Report, Retreat, Role, Usage,
+    Verdict,
 };
 use crate::{Error, Result, Setback};
 
@@ -54,8 +57,15 @@ pub struct HostCrew {
     pub sandbox: Option<Arc<Sandbox>>,
     /// The user's check, if there is one.
     pub checker: Option<Arc<Checker>>,
+    /// Where landings wait to be checked as they land; none where one look at
+    /// each is enough.
+    pub queue: Option<Arc<MergeQueue>>,
+    /// Whether a branch that is red at a cycle's end moves back.
+    pub rollback: bool,
     /// The user's command that prepares a slot.
     pub setup: Option<Setup>,
+    /// Whether the user lets land what looks like a key.
+    pub allow_secrets: bool,
     /// The run's store, for what calls cost.
     pub store: RunStore,
     /// Where what agents say is written down.
@@ -64,6 +74,8 @@ pub struct HostCrew {
     pub clock: Clock,
     /// What the user asked for.
     pub goal: String,
+    /// Whether what has landed is pushed to `origin`.
+    pub push: bool,
     /// Checkouts in use, by slot.
     pub slots: Mutex<HashMap<String, Arc<Slot>>>,
     /// What judges have said while others still have to be asked.
@@ -194,12 +206,15 @@ impl HostCrew {
             claim: claim.clone(),
             cycle,
             model: worker.model.name().to_owned(),
+            scope: Arc::new(Scope::of(&claim.task.draft)),
+            allow_secrets: self.allow_secrets,
             clock: self.clock.clone(),
             transcript: transcript.clone(),
             check: self.checker.as_ref().map(|checker| Check {
                 checker: checker.clone(),
                 repository: self.repository.clone(),
                 store: self.store.clone(),
+                queue: self.queue.clone(),
             }),
         })
     }
@@ -318,13 +333,13 @@ impl Crew for HostCrew {
         let landing = Some(self.landing(claim, cycle, &transcript)?);
         let account = self.account(cycle, Some(&claim.task.id));
         let (name, role) = (&claim.slot, Role::Worker);
-        let agent = self.agent(name, role, slot.clone(), transcript.clone(), landing, account)?;
+        let agent = self.agent(name, role, slot.clone(), transcript, landing, account)?;
         let report = self.plugins.work(agent.clone(), brief.clone(), claim.task.clone()).await;
         let report = self.ended(&agent, cycle, Some(&claim.task.id), report).await?;
-        if report.success {
-            return self.land(claim, brief, &slot, &transcript, report).await;
+        if !report.success {
+            return Ok(report);
         }
-        Ok(report)
+        self.land(claim, brief, &agent, report).await
     }
 
     async fn check(&self, commit: &str) -> Result<Option<CheckResult>> {
@@ -335,8 +350,58 @@ impl Crew for HostCrew {
         Ok(Some(result))
     }
 
-    async fn review(&self, brief: Brief, report: CycleReport) -> Result<Verdict, Setback> {
+    async fn find_green(
+        &self,
+        base: &str,
+        head: &str,
+        red: CheckResult,
+    ) -> Result<(CheckResult, Option<Retreat>)> {
+        match &self.checker {
+            Some(checker) if self.rollback => self.way_back(checker, base, head, red).await,
+            _ => Ok((red, None)),
+        }
+    }
+
+    async fn retreat(&self, retreat: &Retreat) -> Result<()> {
+        self.go_back(retreat.clone()).await
+    }
+
+    async fn review(&self, brief: Brief, mut report: CycleReport) -> Result<Verdict, Setback> {
+        report.outcomes.iter_mut().for_each(note_outside);
         self.judge(brief, report).await
+    }
+
+    async fn publish(&self) -> Result<()> {
+        // What is not this run's is not its business to push.
+        if !self.push || self.store.landed().await?.is_empty() {
+            return Ok(());
+        }
+        let before = self.head().await?;
+        let (repository, run) = (self.repository.clone(), self.store.run().to_owned());
+        let time = self.clock.milliseconds() / 1000;
+        let published = blocking("pushing", move || repository.publish(&run, time)).await?;
+        let merged = self.head().await? != before;
+        let branch = self.repository.branch().to_owned();
+        match published {
+            Published::NoRemote | Published::UpToDate => {}
+            Published::Pushed { commit } => {
+                self.store.record("host", Event::Pushed { branch, commit, merged }).await?;
+            }
+            Published::NotPushed { why } => {
+                let message = format!(
+                    "what has landed was not pushed to `{branch}` of origin, and the run goes on: \
+                     {why}"
+                );
+                self.store.record("host", Event::Warning { message }).await?;
+            }
+        }
+        if !merged {
+            return Ok(());
+        }
+        match self.end_cycle().await? {
+            Some(message) => self.store.record("host", Event::Branch { message }).await,
+            None => Ok(()),
+        }
     }
 
     async fn end_cycle(&self) -> Result<Option<String>> {

@@ -4,7 +4,10 @@
 
 #![expect(clippy::disallowed_methods, reason = "the program's own folder is no checkout")]
 
+mod commands;
+mod ending;
 mod spending;
+mod telling;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -12,19 +15,22 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 
-use crate::agent::{Checker, RoleModels, RunLog, Setup, blocking};
+use crate::agent::{RoleModels, RunLog};
 use crate::clock::Clock;
 use crate::config::Options;
-use crate::crew::{HostCrew, bring_in};
-use crate::cycle::{CycleResult, Ended, Stop, run_cycles};
+use crate::crew::HostCrew;
+use crate::cycle::{CycleResult, Stop, run_cycles};
 use crate::events::{Event, Outcome};
 use crate::plugin::Plugins;
 use crate::queue::{Database, NewRun, RunStore, Store};
 use crate::repo::lock::HostLock;
-use crate::repo::{BranchOutcome, Checkouts, Lander, Repository};
-use crate::sandbox::{self, Sandbox};
+use crate::repo::{Checkouts, Lander, Repository};
+use crate::sandbox::Sandbox;
 use crate::transcript::{self, Entry, Host, Journal, Recorder, Replay};
 use crate::{Error, OWN_FOLDER, Result, crash};
+use commands::{checker, merge_queue, sandbox, setup};
+pub(crate) use ending::settle;
+use ending::{result, wind_down};
 use spending::Spending;
 
 /// The database's file in it.
@@ -75,7 +81,7 @@ impl Run {
         let (plugins, models) = load(&options, replay.as_ref()).await?;
         let path = database_path(&options);
         refuse_foreign_folder(&options, &repository)?;
-        let checkouts = Checkouts::new(repository.clone(), &id, &options.cache_folder()?)?;
+        let checkouts = checkouts(&repository, &id, &options)?;
         make_own_folder(&options)?;
         let (sandbox, warnings) = sandbox(&options).await?;
         let database = Database::open(&path)?;
@@ -121,7 +127,8 @@ impl Run {
         let (plugins, models) = load(&options, None).await?;
         repository.recover(id)?;
         repository.check()?;
-        let checkouts = Checkouts::new(repository.clone(), id, &options.cache_folder()?)?;
+        repository.adopt(id)?;
+        let checkouts = checkouts(&repository, id, &options)?;
         let store = Database::open(&database_path(&options))?.run(id, clock.clone());
         settle(&store, &repository).await?;
         let spending = Spending::read(&store, &options, &models).await?;
@@ -174,27 +181,33 @@ impl Run {
         let lander = Arc::new(Lander::start(&repository, store.run(), log)?);
         let checkouts = Arc::new(checkouts);
         let setup = setup(&options, sandbox.as_ref());
+        let checker = checker(&options, sandbox.as_ref(), setup.clone(), &checkouts);
         let crew = Arc::new(HostCrew {
             plugins,
             models,
             ledger: spending.ledger.clone(),
             repository: repository.clone(),
-            checker: checker(&options, sandbox.as_ref(), setup.clone(), &checkouts),
+            queue: merge_queue(&options, checker.as_ref(), &lander, &repository, &store),
+            rollback: options.rollback,
+            checker,
             checkouts,
             lander: lander.clone(),
             store: store.clone(),
             sandbox,
             setup,
+            allow_secrets: options.allow_secrets,
             journal,
             clock,
             goal: options.goal.clone(),
+            push: pushes(&options),
             slots: Mutex::new(HashMap::new()),
             verdicts: Mutex::default(),
         });
         let (early, told) = watch::channel(false);
         let cycles = run_cycles(&store, &crew, options.limits(), told);
         let (cycles, ended) = spending.watch(&store, cycles, stop, early).await;
-        let closed = spending.close(&store).await;
+        let closed =
+            spending.close(&store).await.and(telling::disk_use(&store, &crew.checkouts).await);
         let wound_down = wind_down(&store, &repository, lander, crew, &ended).await.and(closed);
         let used_up = spending.ended(&ended);
         let result = result(cycles, ended, used_up.is_some(), wound_down.err());
@@ -215,6 +228,9 @@ impl Run {
     async fn warn(&self) -> Result<()> {
         for message in &self.warnings {
             self.store.record("host", Event::Warning { message: message.clone() }).await?;
+        }
+        if pushes(&self.options) {
+            telling::behind(&self.store, &self.repository).await?;
         }
         let count = self.repository.untracked_files();
         if count == 0 {
@@ -237,6 +253,12 @@ fn replaying(mut options: Options) -> Result<(Options, Option<Arc<Replay>>)> {
     options.max_cycles = host.max_cycles;
     options.max_workers = host.max_workers;
     Ok((options, Some(replay)))
+}
+
+/// Whether what lands is pushed. What is played back was pushed before, if it
+/// was to be.
+fn pushes(options: &Options) -> bool {
+    options.push && options.auto_commit && options.replay.is_none()
 }
 
 fn refuse_replay(options: &Options) -> Result<()> {
@@ -278,155 +300,8 @@ async fn load(options: &Options, replay: Option<&Arc<Replay>>) -> Result<(Plugin
     Ok((plugins, RoleModels::connect(options, replay).await?))
 }
 
-/// How commands are run, and what is to be said of it. A run goes on without
-/// them where this machine can't keep them from doing harm.
-async fn sandbox(options: &Options) -> Result<(Option<Arc<Sandbox>>, Vec<String>)> {
-    let Some(helper) = &options.sandbox_helper else {
-        if options.setup.is_some() || options.check.is_some() {
-            return Err(Error::usage("a setup or check command needs the sandbox's helper"));
-        }
-        return Ok((None, Vec::new()));
-    };
-    let (helper, access) = (helper.clone(), options.access.clone());
-    let own_caches = options.setup.is_some();
-    if options.unsandboxed_commands {
-        let warning = "COMMANDS ARE NOT SANDBOXED (--unsandboxed-commands): a model can read, change \
-                       and send whatever you can";
-        let sandbox = Sandbox { helper, access, own_caches, abilities: None };
-        return Ok((Some(Arc::new(sandbox)), vec![warning.to_owned()]));
-    }
-    match sandbox::probe(&helper, &access, &options.cache_folder()?).await {
-        Ok(sandbox) => {
-            let sandbox = Sandbox { own_caches, ..sandbox };
-            let without =
-                sandbox.abilities.as_ref().and_then(|abilities| abilities.without.clone());
-            let warning = without.map(|why| {
-                format!(
-                    "commands run behind weaker walls, without namespaces ({why}); `code-agent doctor` \
-                     says what helps"
-                )
-            });
-            Ok((Some(Arc::new(sandbox)), warning.into_iter().collect()))
-        }
-        Err(_) if options.setup.is_some() || options.check.is_some() => Err(Error::failed(
-            "--setup and --check need a sandbox, and this machine has none; `code-agent doctor` \
-             says why",
-        )),
-        Err(error) => {
-            tracing::debug!("no sandbox: {error}");
-            let warning = "no commands are offered, for this machine can't keep them from doing harm; \
-                           `code-agent doctor` says why";
-            Ok((None, vec![warning.to_owned()]))
-        }
-    }
-}
-
-fn setup(options: &Options, sandbox: Option<&Arc<Sandbox>>) -> Option<Setup> {
-    Some(Setup { sandbox: sandbox?.clone(), command_line: options.setup.clone()? })
-}
-
-/// The user's check, in as many slots as the machine has cores for: each may
-/// well use all of them.
-fn checker(
-    options: &Options,
-    sandbox: Option<&Arc<Sandbox>>,
-    setup: Option<Setup>,
-    checkouts: &Arc<Checkouts>,
-) -> Option<Arc<Checker>> {
-    let (check, sandbox) = (options.check.clone()?, sandbox?.clone());
-    let at_once = std::thread::available_parallelism().map_or(1, usize::from);
-    Some(Arc::new(Checker::new(sandbox, check, setup, checkouts.clone(), at_once)))
-}
-
-/// Waits for what is landing, then brings rows, branch and working tree in
-/// line with what has landed. Agents have ended before.
-async fn wind_down(
-    store: &RunStore,
-    repository: &Repository,
-    lander: Arc<Lander>,
-    crew: Arc<HostCrew>,
-    ended: &Ended,
-) -> Result<()> {
-    blocking("the end of landing", move || {
-        lander.close();
-        // The checkouts go with the crew.
-        drop(crew);
-        Ok(())
-    })
-    .await?;
-    settle(store, repository).await?;
-    let finished = *ended == Ended::Judged;
-    let (at, run) = (repository.clone(), store.run().to_owned());
-    let message = blocking("moving the branch", move || {
-        if at.auto_commit() { bring_in(&at, &run) } else { leave(&at, &run, finished).map(Some) }
-    })
-    .await?;
-    match message {
-        Some(message) => store.record("host", Event::Branch { message }).await,
-        None => Ok(()),
-    }
-}
-
-/// Without commits on the branch, the working tree gets the work at the very
-/// end: an earlier change would make it dirty for the run that goes on.
-fn leave(repository: &Repository, run: &str, finished: bool) -> Result<String> {
-    if !finished {
-        return Ok(format!(
-            "what has landed is in refs/code-agent/runs/{run}; resume the run to go on"
-        ));
-    }
-    Ok(match repository.leave_uncommitted(run)? {
-        BranchOutcome::Moved { to } => {
-            format!("the working tree has the changes of {to}, uncommitted; no branch moved")
-        }
-        BranchOutcome::AlreadyThere => "nothing has changed".into(),
-        BranchOutcome::LeftAlone { reason, command } => {
-            format!("{reason}. To bring the work in: {command}")
-        }
-    })
-}
-
-/// Brings the rows in line with the run's ref: which landings it contains,
-/// and that nobody is at work.
-async fn settle(store: &RunStore, repository: &Repository) -> Result<()> {
-    let unconfirmed = store.unconfirmed_landings().await?;
-    let (repository, run) = (repository.clone(), store.run().to_owned());
-    let landed = blocking("looking for landings", move || {
-        let mut landed = Vec::new();
-        for (landing, commit) in unconfirmed {
-            if repository.contains(&run, &commit)? {
-                landed.push(landing);
-            }
-        }
-        Ok(landed)
-    })
-    .await?;
-    store.settle(landed).await
-}
-
-fn result(
-    cycles: Vec<CycleResult>,
-    ended: Ended,
-    used_up: bool,
-    wind_down: Option<Error>,
-) -> RunResult {
-    let (outcome, error) = match (ended, wind_down) {
-        (Ended::Failed(error), Some(_)) if !used_up => (Outcome::Failed, Some(error)),
-        (_, Some(error)) => (Outcome::Failed, Some(error)),
-        (_, None) if used_up => (Outcome::BudgetUsedUp, None),
-        (Ended::Failed(error), None) => (Outcome::Failed, Some(error)),
-        (Ended::Stopped, None) => (Outcome::Interrupted, None),
-        (Ended::Judged, None) => (judged(&cycles), None),
-    };
-    RunResult { outcome, cycles, error }
-}
-
-fn judged(cycles: &[CycleResult]) -> Outcome {
-    match cycles.last() {
-        Some(last) if !last.continue_next_cycle && last.goal_met => Outcome::GoalMet,
-        Some(last) if !last.continue_next_cycle => Outcome::GivenUp,
-        _ => Outcome::CyclesUsedUp,
-    }
+fn checkouts(repository: &Repository, run: &str, options: &Options) -> Result<Checkouts> {
+    Checkouts::new(repository.clone(), run, &options.cache_folder()?, options.keep_checkouts)
 }
 
 /// Where the database of these options lies.

@@ -219,7 +219,7 @@ pub struct TaskOutcome {
     pub completed: bool,
     /// The worker's report, or why the task failed.
     pub summary: String,
-    /// The worker's notes.
+    /// The worker's notes, and the host's, which begin with `host: `.
     pub notes: Vec<String>,
     /// What landed, if anything: commit ids.
     pub commits: Vec<String>,
@@ -253,6 +253,19 @@ pub struct CycleReport {
     pub base: String,
     /// The branch's commit now.
     pub head: String,
+}
+
+/// A way back, to a commit where the user's check is green.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retreat {
+    /// The commit that the run stood on.
+    pub from: String,
+    /// The commit where it stands then.
+    pub to: String,
+    /// The reference that holds the first.
+    pub kept: String,
+    /// The titles of the commits in between, the oldest first.
+    pub titles: Vec<String>,
 }
 
 /// Whether another cycle starts.

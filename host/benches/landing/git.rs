@@ -41,6 +41,8 @@ impl Project {
         run(&top, &["init", "--quiet", "--initial-branch=main"])?;
         run(&top, &["add", "--all"])?;
         run(&top, &["commit", "--quiet", "--message=Begin"])?;
+        // As a clone has it: not a file for each object.
+        run(&top, &["repack", "-a", "-d", "--quiet"])?;
         project.with_files()
     }
 
@@ -87,6 +89,8 @@ impl Project {
 pub fn run(folder: &Path, arguments: &[&str]) -> Result<String> {
     let output = Command::new("git")
         .args(["-c", "user.name=Bench", "-c", "user.email=bench@localhost"])
+        // In the background it would disturb what is measured.
+        .args(["-c", "gc.auto=0", "-c", "maintenance.auto=false"])
         .args(arguments)
         .current_dir(folder)
         .env("GIT_CONFIG_GLOBAL", "/dev/null")

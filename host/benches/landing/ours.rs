@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use code_agent::agent::{ClaimLanding, RunLog, Slot};
+use code_agent::agent::{ClaimLanding, RunLog, Scope, Slot};
 use code_agent::clock::Clock;
 use code_agent::queue::{Claim, Database, NewRun, Plan, RunStore, Store};
 use code_agent::repo::path::CheckoutPath;
@@ -45,7 +45,8 @@ struct Team {
 
 pub async fn measure(project: &Project, workers: usize, rounds: usize) -> Result<Measured> {
     let team = Arc::new(Team::start(project, workers, workers * rounds).await?);
-    let checkouts = Checkouts::new(team.repository.clone(), &team.run, &project.beside("cache"))?;
+    let checkouts =
+        Checkouts::new(team.repository.clone(), &team.run, &project.beside("cache"), false)?;
     let checkouts = Arc::new(checkouts);
     let (mut all, mut filling) = (Vec::new(), JoinSet::new());
     for number in 0..workers {
@@ -147,6 +148,7 @@ impl Team {
             base: None,
         };
         let message = claim.task.draft.title.clone();
+        let scope = Arc::new(Scope::of(&claim.task.draft));
         let landing = ClaimLanding {
             lander: self.lander.clone(),
             claim,
@@ -155,9 +157,16 @@ impl Team {
             clock: Clock::system(),
             transcript: Arc::new(Journal::default().call(about)),
             check: None,
+            scope,
+            allow_secrets: false,
         };
         let report = Report { success: true, summary: "It is done.".into(), notes: Vec::new() };
-        match landing.land(&worker.slot.checkout, &message, Some(&report)).await {
+        let checkout = &worker.slot.checkout;
+        let landed = match landing.collect(checkout).await {
+            Ok(changes) => landing.land(checkout, changes, &message, Some(&report)).await,
+            Err(why) => Err(why),
+        };
+        match landed {
             Ok(Some(_)) => Ok(()),
             Ok(None) => Err("nothing landed".into()),
             Err(why) => Err(format!("{:?}", why.into_setback()).into()),

@@ -22,7 +22,7 @@ const SETTLED: Duration = Duration::from_millis(2_100);
 pub fn compare(project: &Project) -> Result<bool> {
     let tip = run(&project.top(), &["rev-parse", "main"])?.trim().to_owned();
     let repository = Repository::open(&project.top(), "main", true)?;
-    let checkouts = Checkouts::new(repository, "reset", &project.beside("cache"))?;
+    let checkouts = Checkouts::new(repository, "reset", &project.beside("cache"), false)?;
     let checkout = checkouts.open("slot")?;
     let begun = Instant::now();
     checkout.reset(&tip)?;

@@ -10,6 +10,9 @@ mod calls;
 mod sandboxed;
 mod search;
 mod tree;
+#[path = "../../../tests/workshop.rs"]
+#[expect(dead_code, reason = "the tests need more of it")]
+mod workshop;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -59,6 +59,27 @@ impl Checker {
         Ok(CheckResult { command_line: self.command_line.clone(), passed, output })
     }
 
+    /// Looks for who made it red, halving: the last of these commits is, as `red`
+    /// says, and each stands on the one before. Returns how many from the first on
+    /// are green, and what the check says of the next one.
+    pub async fn find_red(
+        &self,
+        commits: &[&str],
+        mut red: CheckResult,
+    ) -> Result<(usize, CheckResult)> {
+        let (mut green, mut first_red) = (0, commits.len());
+        while first_red - green > 1 {
+            let middle = usize::midpoint(green, first_red);
+            let at = self.check(commits[middle - 1]).await?;
+            if at.passed {
+                green = middle;
+            } else {
+                (first_red, red) = (middle, at);
+            }
+        }
+        Ok((green, red))
+    }
+
     /// Runs it in some slot, which is thrown away unless it was green.
     async fn look(&self, commit: &str) -> Result<Ran> {
         let slot = self.slot().await?;

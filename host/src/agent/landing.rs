@@ -6,16 +6,21 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Checker, blocking};
+use super::merge_queue::Refused;
+use super::{Checker, MergeQueue, Scope, blocking};
 use crate::clock::Clock;
 use crate::events::Event;
 use crate::queue::{Claim, LandingRow, RunStore, Store};
 use crate::repo::{
-    Checkout, LandError, Landed, Lander, Landing, LandingLog, LandingRecord, Repository, try_out,
+    Changes, Checkout, LandError, Landed, Lander, Landing, LandingLog, LandingRecord, NewKey,
+    Repository, stack,
 };
-use crate::transcript::{CallTranscript, Entry, Journal};
-use crate::types::{CheckResult, Report};
+use crate::transcript::{CallTranscript, Entry, Journal, Turn};
+use crate::types::{CallError, CheckResult, Report};
 use crate::{Error, Setback};
+
+/// So many places of keys are named.
+const MOST_PLACES: usize = 10;
 
 /// Lands what belongs to one claim.
 pub struct ClaimLanding {
@@ -33,6 +38,10 @@ pub struct ClaimLanding {
     pub transcript: Arc<CallTranscript>,
     /// The user's check, if there is one.
     pub check: Option<Check>,
+    /// Which new files belong to the task.
+    pub scope: Arc<Scope>,
+    /// Whether the user lets land what looks like a key.
+    pub allow_secrets: bool,
 }
 
 /// What it takes to check something before it lands.
@@ -44,6 +53,8 @@ pub struct Check {
     pub repository: Repository,
     /// Where it is told.
     pub store: RunStore,
+    /// Where landings wait, if nothing may land that was not checked as it lands.
+    pub queue: Option<Arc<MergeQueue>>,
 }
 
 /// Why something did not land.
@@ -52,6 +63,8 @@ pub enum NotLanded {
     Red(CheckResult),
     /// Others have changed the same; a sentence for the next attempt.
     Conflict(String),
+    /// It is too much, or holds what must not land; the sentence says what to do.
+    Refused(String),
     /// The attempt, or the run, is over.
     Setback(Setback),
 }
@@ -69,6 +82,7 @@ impl NotLanded {
         match self {
             Self::Setback(setback) => setback,
             Self::Conflict(why) => Setback::Attempt(why),
+            Self::Refused(why) => Setback::Attempt(why),
             Self::Red(check) => Setback::Attempt(format!(
                 "the check `{}` was red on what would have landed:\n{}",
                 check.command_line, check.output
@@ -87,16 +101,9 @@ struct Memo {
 }
 
 impl ClaimLanding {
-    /// Lands what differs in `checkout` from its base; none where nothing
-    /// does. With a `report`, the landing completes the task. The checkout
-    /// stays as it is.
-    pub async fn land(
-        &self,
-        checkout: &Arc<Checkout>,
-        message: &str,
-        report: Option<&Report>,
-    ) -> Result<Option<Landed>, NotLanded> {
-        let changes = changes_of(checkout).await?;
+    /// Collects what differs in `checkout` from its base and may land.
+    pub async fn collect(&self, checkout: &Arc<Checkout>) -> Result<Changes, NotLanded> {
+        let changes = self.changes_of(checkout).await?;
         if !changes.outside.is_empty() {
             let paths: Vec<&str> =
                 changes.outside.iter().take(10).map(|path| path.as_str()).collect();
@@ -106,6 +113,42 @@ impl ClaimLanding {
                 paths.join(", ")
             );
         }
+        Ok(changes)
+    }
+
+    async fn changes_of(&self, checkout: &Arc<Checkout>) -> Result<Changes, NotLanded> {
+        let (checkout, scope) = (checkout.clone(), self.scope.clone());
+        let allow_secrets = self.allow_secrets;
+        let looking = move || {
+            let changes = match checkout.changes(|path| scope.covers(path)) {
+                Ok(changes) => changes,
+                Err(CallError::TooLong(why)) => return Err(NotLanded::Refused(why)),
+                Err(CallError::Unavailable(why)) => return Err(Setback::Attempt(why).into()),
+                Err(other) => return Err(Setback::Attempt(other.to_string()).into()),
+            };
+            if !allow_secrets {
+                let keys = checkout.new_keys(&changes);
+                refuse_keys(&keys.map_err(|error| Setback::Attempt(error.to_string()))?)?;
+            }
+            Ok(changes)
+        };
+        match tokio::task::spawn_blocking(looking).await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                Err(Setback::Attempt(format!("reading the checkout broke off: {error}")).into())
+            }
+        }
+    }
+
+    /// Lands what was collected from `checkout`; none where nothing differs. With
+    /// a `report`, the landing completes the task. The checkout stays as it is.
+    pub async fn land(
+        &self,
+        checkout: &Checkout,
+        changes: Changes,
+        message: &str,
+        report: Option<&Report>,
+    ) -> Result<Option<Landed>, NotLanded> {
         if changes.changes.is_empty() {
             return Ok(None);
         }
@@ -120,11 +163,27 @@ impl ClaimLanding {
             author_time: self.clock.milliseconds() / 1000,
             memo: Some(self.memo(report)?),
         };
-        if let Some(check) = &self.check {
-            check.look_at(&landing).await?;
+        // In a replay it waits for its turn, whatever a check would say by now.
+        let turn = match self.transcript.landing().await.map_err(Setback::Stop)? {
+            Some(Turn::Red(check)) => {
+                self.transcript.red(&check);
+                return Err(NotLanded::Red(check));
+            }
+            Some(Turn::Landing(turn)) => Some(turn),
+            None => None,
+        };
+        match &self.check {
+            Some(check) if turn.is_none() => {
+                if let Some(queue) = &check.queue {
+                    return landed(queue.land(landing, self.transcript.clone()).await?);
+                }
+                if let Some(red) = check.look_at(&landing).await? {
+                    self.transcript.red(&red);
+                    return Err(NotLanded::Red(red));
+                }
+            }
+            _ => {}
         }
-        // In a replay, now that it may land, it waits for its turn.
-        let turn = self.transcript.landing().await.map_err(Setback::Stop)?;
         if let Some(turn) = &turn {
             (landing.landing_id, landing.author_time) = (turn.landing.clone(), turn.author_time);
             landing.model.clone_from(&turn.model);
@@ -150,11 +209,23 @@ impl ClaimLanding {
     }
 }
 
+impl From<Refused> for NotLanded {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Red(check) => Self::Red(check),
+            Refused::Failed(error) => Self::Setback(Setback::Stop(error)),
+        }
+    }
+}
+
 /// What an outcome of a landing means for the attempt.
 fn landed(outcome: Result<Landed, LandError>) -> Result<Option<Landed>, NotLanded> {
     match outcome {
         Ok(landed) => Ok(Some(landed)),
         Err(LandError::Nothing) => Ok(None),
+        Err(LandError::Unchecked) => {
+            Err(Setback::Attempt("the branch moved while it was checked".into()).into())
+        }
         Err(LandError::Late) => {
             Err(Setback::Attempt("its lease ran out before it could land".into()).into())
         }
@@ -166,34 +237,47 @@ fn landed(outcome: Result<Landed, LandError>) -> Result<Option<Landed>, NotLande
 }
 
 impl Check {
-    /// Runs the check on what would land now. Where the tip moves meanwhile and
-    /// the merge is clean, it lands without a second look.
-    async fn look_at(&self, landing: &Landing) -> Result<(), NotLanded> {
+    /// Runs the check on what would land now; returns what it says where it is
+    /// red. Where the tip moves meanwhile and the merge is clean, it lands without a
+    /// second look.
+    async fn look_at(&self, landing: &Landing) -> Result<Option<CheckResult>, Setback> {
         let (repository, run) = (self.repository.clone(), self.store.run().to_owned());
         let wanted = landing.clone();
         let tried =
-            blocking("putting a landing together", move || Ok(try_out(&repository, &run, &wanted)));
-        let commit = match tried.await.map_err(Setback::Stop)? {
-            Ok(commit) => commit,
+            blocking("putting a landing together", move || stack(&repository, &run, &[&wanted]));
+        let commit = match tried.await.map_err(Setback::Stop)?.commits.pop() {
+            Some(Ok(commit)) => commit,
             // The landing itself says what is in its way.
-            Err(_) => return Ok(()),
+            _ => return Ok(None),
         };
         let result = self.checker.check(&commit).await.map_err(Setback::Stop)?;
         let (task, passed) = (Some(landing.task_id.clone()), result.passed);
         let event = Event::Checked { task, commit, passed };
         self.store.record("host", event).await.map_err(Setback::Stop)?;
-        if passed { Ok(()) } else { Err(NotLanded::Red(result)) }
+        Ok((!passed).then_some(result))
     }
 }
 
-async fn changes_of(checkout: &Arc<Checkout>) -> Result<crate::repo::Changes, Setback> {
-    let checkout = checkout.clone();
-    let changes = tokio::task::spawn_blocking(move || checkout.changes()).await;
-    match changes {
-        Ok(Ok(changes)) => Ok(changes),
-        Ok(Err(error)) => Err(Setback::Attempt(error.to_string())),
-        Err(error) => Err(Setback::Attempt(format!("reading the checkout broke off: {error}"))),
+/// The sentence never holds the key itself.
+fn refuse_keys(keys: &[NewKey]) -> Result<(), NotLanded> {
+    if keys.is_empty() {
+        return Ok(());
     }
+    let mut places: Vec<String> = keys
+        .iter()
+        .take(MOST_PLACES)
+        .map(|key| format!("`{}` line {} ({})", key.path, key.line, key.what))
+        .collect();
+    if keys.len() > MOST_PLACES {
+        places.push(format!("and {} more", keys.len() - MOST_PLACES));
+    }
+    Err(NotLanded::Refused(format!(
+        "what looks like a key stands in {}, so this can't land. Keys don't belong into a \
+         repository: take it out, and read it from the environment or from a file that .gitignore \
+         names. For an example write a row of x, or put it together from parts. Only the user can \
+         let it land as it is, with --allow-secrets",
+        places.join(", ")
+    )))
 }
 
 fn describe_conflict(files: &[String], commits: &[String]) -> String {
@@ -225,6 +309,10 @@ impl LandingLog for RunLog {
     }
 
     fn ended(&mut self, landing: &Landing, outcome: &Result<Landed, LandError>) {
+        // It is tried again, under the same id.
+        if matches!(outcome, Err(LandError::Unchecked)) {
+            return;
+        }
         self.journal.write(Entry::Landed {
             landing: landing.landing_id.clone(),
             commit: outcome.as_ref().ok().map(|landed| landed.commit.clone()),

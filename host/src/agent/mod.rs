@@ -5,9 +5,12 @@
 mod asking;
 mod checking;
 mod commands;
+mod handing_in;
 mod landing;
+mod merge_queue;
 mod models;
 mod rights;
+mod scope;
 mod slot;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -15,18 +18,21 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 pub use asking::{Account, unanswered};
 pub use checking::Checker;
 pub use commands::{Setup, ended};
+pub use handing_in::note_outside;
 pub use landing::{Check, ClaimLanding, NotLanded, RunLog};
+pub use merge_queue::{MergeBench, MergeQueue};
 pub use models::{RoleModel, RoleModels};
 pub use rights::{Grant, Rights};
+pub use scope::{FilePaths, Scope};
 pub use slot::Slot;
 pub(crate) use slot::blocking;
 
 use crate::Setback;
 use crate::lm::Model;
 use crate::plugin::ToolPlugins;
+use crate::repo::Checkout;
 use crate::repo::folder::Folder;
 use crate::repo::path::CheckoutPath;
-use crate::repo::{Checkout, Landed};
 use crate::sandbox::Sandbox;
 use crate::tools::place::WriteArea;
 use crate::transcript::CallTranscript;
@@ -155,42 +161,5 @@ impl Agent {
             work(WriteArea { folder, root: &root, keeper: Some(&keep), witness: Some(&note) })
         })
         .await
-    }
-
-    /// Lands what is in the checkout now; returns the commit. A conflict ends
-    /// the attempt, for the checkout can't be brought up to date under the
-    /// component's feet.
-    pub async fn commit_and_land(&self, message: &str) -> Result<String, CallError> {
-        let Some(landing) = &self.landing else {
-            return Err(CallError::Denied(format!("the role {} lands nothing", self.role)));
-        };
-        match landing.land(&self.slot.checkout, message, None).await {
-            Ok(Some(Landed { commit, .. })) => {
-                let tip = commit.clone();
-                self.in_checkout(move |checkout| {
-                    checkout.reset(&tip).map_err(|error| CallError::Unavailable(error.to_string()))
-                })
-                .await?;
-                Ok(commit)
-            }
-            Ok(None) => {
-                Err(CallError::Invalid("there is nothing to commit: no file has changed".into()))
-            }
-            Err(NotLanded::Red(check)) => Err(CallError::Invalid(format!(
-                "the check `{}` is red on what would land, so nothing has landed. Mend it and \
-                 commit again:\n{}",
-                check.command_line, check.output
-            ))),
-            Err(not_landed) => {
-                let setback = not_landed.into_setback();
-                let why = match &setback {
-                    Setback::Attempt(why) => why.clone(),
-                    Setback::Stop(error) => error.to_string(),
-                };
-                // The first one counts; there is none after it.
-                let _ = self.setback.set(setback);
-                Err(CallError::Conflict(format!("{why}. This attempt ends here")))
-            }
-        }
     }
 }

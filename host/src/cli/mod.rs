@@ -4,10 +4,12 @@
 mod cycles;
 mod doctor;
 mod follow;
+mod landing_arguments;
 mod look;
 mod plugin;
 mod plugin_arguments;
 mod progress;
+mod prune;
 mod restore;
 mod resume;
 mod run;
@@ -21,6 +23,7 @@ mod tasks;
 mod terminal;
 mod timeouts;
 mod transcript;
+mod undo;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -61,6 +64,10 @@ enum Command {
     Show(show::ShowArguments),
     /// Bring back what a tool has replaced, or list what there is.
     Restore(restore::RestoreArguments),
+    /// Take back what a run, or one of its cycles, has landed.
+    Undo(undo::UndoArguments),
+    /// Remove what runs have left: references, kept files, checkouts, transcripts.
+    Prune(prune::PruneArguments),
     /// Look whether this machine has what a run needs.
     Doctor(doctor::DoctorArguments),
     /// Look at plugins, check one, or allow what they ask for.
@@ -80,6 +87,8 @@ impl Command {
             Self::Cycles(arguments) => &arguments.look.log,
             Self::Show(arguments) => &arguments.look.log,
             Self::Restore(arguments) => &arguments.look.log,
+            Self::Undo(arguments) => &arguments.look.log,
+            Self::Prune(arguments) => &arguments.look.log,
             Self::Doctor(arguments) => &arguments.log,
             Self::Plugin(command) => command.log(),
             Self::Transcript(arguments) => &arguments.look.log,
@@ -95,6 +104,8 @@ impl Command {
             Self::Cycles(arguments) => cycles::cycles(&arguments),
             Self::Show(arguments) => show::show(&arguments),
             Self::Restore(arguments) => restore::restore(&arguments),
+            Self::Undo(arguments) => undo::undo(arguments).await,
+            Self::Prune(arguments) => prune::prune(&arguments),
             Self::Doctor(arguments) => doctor::doctor(arguments).await,
             Self::Plugin(command) => plugin::plugin(command).await,
             Self::Transcript(arguments) => transcript::transcript(&arguments),

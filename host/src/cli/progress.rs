@@ -2,7 +2,7 @@
 
 use super::terminal::{printable, short, time_of_day};
 use crate::events::{Event, Outcome, Recorded};
-use crate::types::{Decision, Role};
+use crate::types::{Decision, Retreat, Role};
 
 /// Characters of a longer text that a line shows.
 const LONGEST_TEXT: usize = 300;
@@ -54,6 +54,13 @@ pub(super) fn line(recorded: &Recorded) -> Option<String> {
         Event::Checked { commit, passed, .. } => {
             format!("the check is {} on {}", if *passed { "green" } else { "RED" }, short(commit))
         }
+        Event::RolledBack(Retreat { from, to, kept, titles }) => format!(
+            "ROLLED BACK from {} to {}: {} commits are in {kept} now: {}",
+            short(from),
+            short(to),
+            titles.len(),
+            clip(&titles.join(", "))
+        ),
         Event::MergeTried { files, .. } => {
             format!(
                 "{}: a merger is asked, for it collides in {}",
@@ -68,6 +75,10 @@ pub(super) fn line(recorded: &Recorded) -> Option<String> {
             format!("{}: merged; the branch had it all", recorded.who)
         }
         Event::Landed { commit, .. } => format!("{}: landed {}", recorded.who, short(commit)),
+        Event::LeftOut { files, names, .. } => {
+            let names = clip(&names.join(", "));
+            format!("{}: left out {files} new files: {names}", recorded.who)
+        }
         Event::TaskCompleted { title, .. } => format!("done: {title}"),
         Event::TaskFailed { title, .. } => format!("TASK FAILED: {title}"),
         Event::CycleEnded { cycle, completed, failed, decision, goal_met, reasoning } => {
@@ -76,6 +87,15 @@ pub(super) fn line(recorded: &Recorded) -> Option<String> {
                 "cycle {cycle}: {completed} done, {failed} failed; the judge: {decision}: {}",
                 clip(reasoning)
             )
+        }
+        Event::Pushed { branch, commit, merged } => {
+            let merged = if *merged { ", merged with what others had pushed" } else { "" };
+            format!("pushed {branch} to origin at {}{merged}", short(commit))
+        }
+        Event::Checkouts { bytes, kept } => {
+            let megabytes = *bytes as f64 / 1e6;
+            let stay = kept.as_ref().map(|folder| format!(" and stay in {folder}"));
+            format!("the checkouts take {megabytes:.1} MB of disk{}", stay.unwrap_or_default())
         }
         Event::Branch { message } => message.clone(),
         Event::Warning { message } => format!("WARNING: {message}"),

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::LogArguments;
+use super::landing_arguments::LandingArguments;
 use super::look::{find_run, open};
 use super::plugin_arguments::PluginArguments;
 use super::run::{absolute, drive};
@@ -32,6 +33,9 @@ pub(super) struct ResumeArguments {
     /// Models, bounds and budget: what is named here holds instead of what held before.
     #[command(flatten)]
     spending: SpendingArguments,
+    /// Leave the checkouts where they are when the run has ended.
+    #[arg(long)]
+    keep_checkouts: bool,
     #[command(flatten)]
     plugins: PluginArguments,
     /// Another number of repetitions of a request.
@@ -44,6 +48,8 @@ pub(super) struct ResumeArguments {
     timeouts: TimeoutArguments,
     #[command(flatten)]
     sandbox: SandboxArguments,
+    #[command(flatten)]
+    landing: LandingArguments,
     /// Print what happens as JSON lines on stdout.
     #[arg(long)]
     json: bool,
@@ -69,10 +75,12 @@ pub(super) async fn resume(arguments: ResumeArguments) -> Result<ExitCode> {
 
 fn override_options(options: &mut Options, arguments: ResumeArguments) -> Result<()> {
     arguments.plugins.overlay(options)?;
+    options.keep_checkouts |= arguments.keep_checkouts;
     options.max_retries = arguments.max_retries.unwrap_or(options.max_retries);
     options.max_requests = arguments.max_requests.or(options.max_requests);
     options.timeouts = arguments.timeouts.named().or(options.timeouts);
     arguments.sandbox.overlay(options)?;
+    arguments.landing.overlay(options);
     options.refill(&arguments.spending.named(None))
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::LogArguments;
 use super::follow::Follower;
+use super::landing_arguments::LandingArguments;
 use super::plugin_arguments::PluginArguments;
 use super::sandbox_arguments::SandboxArguments;
 use super::spending_arguments::SpendingArguments;
@@ -41,6 +42,9 @@ pub(super) struct RunArguments {
     /// Leave the changes in the working tree, uncommitted; move no branch.
     #[arg(long)]
     no_auto_commit: bool,
+    /// Leave the checkouts where they are when the run has ended, for a look at them.
+    #[arg(long)]
+    keep_checkouts: bool,
     #[command(flatten)]
     plugins: PluginArguments,
     /// The task database [default: .code-agent/code_agent_tasks.db below the root path].
@@ -57,6 +61,8 @@ pub(super) struct RunArguments {
     timeouts: TimeoutArguments,
     #[command(flatten)]
     sandbox: SandboxArguments,
+    #[command(flatten)]
+    landing: LandingArguments,
     /// Print what happens as JSON lines on stdout.
     #[arg(long)]
     json: bool,
@@ -123,12 +129,14 @@ fn options(arguments: RunArguments) -> Result<Options> {
     let is_given = goal.is_some();
     let mut options = Options::new(goal.unwrap_or_default(), absolute(&arguments.root_path)?);
     options.auto_commit = !arguments.no_auto_commit;
+    options.keep_checkouts = arguments.keep_checkouts;
     arguments.plugins.overlay(&mut options)?;
     options.database = arguments.database;
     options.max_retries = arguments.max_retries;
     options.max_requests = arguments.max_requests;
     options.timeouts = arguments.timeouts.named();
     arguments.sandbox.overlay(&mut options)?;
+    arguments.landing.overlay(&mut options);
     options.fill(&arguments.spending.named(arguments.branch))?;
     match (is_given, &options.replay) {
         // A recording knows its goal.

@@ -31,6 +31,14 @@ pub(super) struct SandboxArguments {
     /// not land, and the judge hears what it says of the branch.
     #[arg(long, value_name = "COMMAND")]
     check: Option<String>,
+    /// Check each landing as it lands: several together, in a queue, halved where that is red.
+    /// Without it, one that was checked lands even where others landed meanwhile.
+    #[arg(long)]
+    check_strict: bool,
+    /// Where the check is red at a cycle's end, move the branch back to the last commit where
+    /// it is green; what came after is kept under refs/code-agent/rolled-back.
+    #[arg(long)]
+    rollback: bool,
 }
 
 impl SandboxArguments {
@@ -45,6 +53,8 @@ impl SandboxArguments {
         options.unsandboxed_commands |= self.unsandboxed_commands;
         options.setup = self.setup.or(options.setup.take());
         options.check = self.check.or(options.check.take());
+        options.check_strict |= self.check_strict;
+        options.rollback |= self.rollback;
         options.sandbox_helper = std::env::current_exe().ok();
         Ok(())
     }

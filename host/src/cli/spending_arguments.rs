@@ -1,4 +1,5 @@
-//! Flags that `run` and `resume` share: which models, and how much.
+//! Flags that `run` and `resume` share: which models, how much, and whether it
+//! is pushed.
 
 use std::time::Duration;
 
@@ -32,6 +33,9 @@ pub(super) struct SpendingArguments {
     /// How long the run may take, all its resumptions together: 90s, 30m, 2h, 1d.
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     max_time: Option<Duration>,
+    /// Don't push to the remote `origin` after each cycle.
+    #[arg(long)]
+    no_push: bool,
 }
 
 impl SpendingArguments {
@@ -40,6 +44,7 @@ impl SpendingArguments {
             models: self.model,
             api_bases: self.api_base,
             branch,
+            push: self.no_push.then_some(false),
             max_cycles: self.max_cycles,
             max_workers: self.max_workers,
             max_tokens: self.max_tokens,

@@ -145,9 +145,10 @@ impl OpenCall {
     /// Whether a line is about this call.
     fn is_of(&self, entry: &Entry) -> bool {
         match entry {
-            Entry::Call { call, .. } | Entry::Ended { call, .. } | Entry::Landing { call, .. } => {
-                *call == self.number
-            }
+            Entry::Call { call, .. }
+            | Entry::Ended { call, .. }
+            | Entry::Red { call, .. }
+            | Entry::Landing { call, .. } => *call == self.number,
             Entry::Opened { place, .. }
             | Entry::Said { place, .. }
             | Entry::Reply { place, .. }
@@ -190,6 +191,7 @@ impl OpenCall {
                 self.say(&format!("landed as {commit}"), "");
             }
             Entry::Landed { commit: None, .. } => self.say("did not land", ""),
+            Entry::Red { check, .. } => self.say("the check is red", &check.output),
             Entry::Host(_) | Entry::Ids { .. } => {}
         }
     }

@@ -20,13 +20,14 @@ const LONGEST: u64 = 256 * 1024;
 const LEAST_LIKENESS: f64 = 0.7;
 
 /// The keys that both kinds of config may have at their top.
-pub(super) const BOUNDS: [&str; 6] =
-    ["branch", "max-cycles", "max-workers", "max-tokens", "max-cost", "max-time"];
+pub(super) const BOUNDS: [&str; 7] =
+    ["branch", "push", "max-cycles", "max-workers", "max-tokens", "max-cost", "max-time"];
 
 /// How far runs go where no flag says it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Bounds {
     pub(crate) branch: Option<String>,
+    pub(crate) push: Option<bool>,
     pub(crate) max_cycles: Option<u32>,
     pub(crate) max_workers: Option<u32>,
     pub(crate) max_tokens: Option<u64>,
@@ -38,6 +39,7 @@ impl Bounds {
     /// Lays them over what the options say.
     pub(crate) fn overlay(self, options: &mut Options) {
         options.branch = self.branch.unwrap_or_else(|| std::mem::take(&mut options.branch));
+        options.push = self.push.unwrap_or(options.push);
         options.max_cycles = self.max_cycles.unwrap_or(options.max_cycles);
         options.max_workers = self.max_workers.unwrap_or(options.max_workers);
         options.max_tokens = self.max_tokens.or(options.max_tokens);
@@ -128,6 +130,10 @@ impl<'a> Section<'a> {
         })
     }
 
+    pub(crate) fn flag(&self, key: &str) -> Result<Option<bool>> {
+        self.get(key, "true or false", Value::as_bool)
+    }
+
     pub(crate) fn number(&self, key: &str) -> Result<Option<f64>> {
         self.get(key, "a number", |value| {
             value.as_float().or_else(|| value.as_integer().map(|number| number as f64))
@@ -138,6 +144,7 @@ impl<'a> Section<'a> {
         let time = self.text("max-time")?.map(|text| duration::parse(&text)).transpose();
         Ok(Bounds {
             branch: self.text("branch")?,
+            push: self.get("push", "true or false", Value::as_bool)?,
             max_cycles: self.whole("max-cycles")?,
             max_workers: self.whole("max-workers")?,
             max_tokens: self.whole("max-tokens")?,

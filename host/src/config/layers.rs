@@ -18,6 +18,8 @@ pub struct Named {
     pub api_bases: Vec<String>,
     /// The branch that the work goes to.
     pub branch: Option<String>,
+    /// Whether what lands is pushed.
+    pub push: Option<bool>,
     /// How many cycles the run may have.
     pub max_cycles: Option<u32>,
     /// How many workers work at once.
@@ -35,6 +37,7 @@ impl Named {
         if let Some(branch) = &self.branch {
             options.branch.clone_from(branch);
         }
+        options.push = self.push.unwrap_or(options.push);
         options.max_cycles = self.max_cycles.unwrap_or(options.max_cycles);
         options.max_workers = self.max_workers.unwrap_or(options.max_workers);
         options.max_tokens = self.max_tokens.or(options.max_tokens);
@@ -57,7 +60,17 @@ impl Options {
         named: &Named,
         environment: fn(&mut Options, bool) -> Result<()>,
     ) -> Result<()> {
-        let UserConfig { models, keys, prices, bounds, max_requests, timeouts, access } = config;
+        let UserConfig {
+            models,
+            keys,
+            prices,
+            bounds,
+            max_requests,
+            timeouts,
+            access,
+            allow_secrets,
+        } = config;
+        self.allow_secrets |= allow_secrets;
         self.access.network |= access.network;
         self.access.readable.extend(access.readable);
         self.access.writable.extend(access.writable);

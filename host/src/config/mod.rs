@@ -80,6 +80,15 @@ pub struct Options {
     /// does not land.
     #[serde(default)]
     pub check: Option<String>,
+    /// Whether nothing lands that was not checked as it lands.
+    #[serde(default)]
+    pub check_strict: bool,
+    /// Whether the run moves back where the check is red at a cycle's end.
+    #[serde(default)]
+    pub rollback: bool,
+    /// Whether what looks like a key may land.
+    #[serde(default)]
+    pub allow_secrets: bool,
     /// What models cost, by `NAME` or `PROVIDER:NAME`, where that is not known
     /// or not right.
     #[serde(default)]
@@ -100,6 +109,13 @@ pub struct Options {
     /// Whether the branch moves. Otherwise the working tree gets the changes,
     /// uncommitted, at the end.
     pub auto_commit: bool,
+    /// Whether what has landed is pushed to the remote `origin`, where there is
+    /// one, after each cycle.
+    #[serde(default = "yes")]
+    pub push: bool,
+    /// Whether the checkouts stay when the run has ended, for a look at them.
+    #[serde(default)]
+    pub keep_checkouts: bool,
     /// The folder with `plugins.toml`; the shipped one where none is named.
     pub plugins: Option<PathBuf>,
     /// Which plugins fill a role, where the folder has several. Of judges all are
@@ -146,6 +162,9 @@ impl Options {
             unsandboxed_commands: false,
             setup: None,
             check: None,
+            check_strict: false,
+            rollback: false,
+            allow_secrets: false,
             prices: BTreeMap::new(),
             max_tokens: None,
             max_cost: None,
@@ -153,6 +172,8 @@ impl Options {
             max_cycles,
             max_workers,
             auto_commit: true,
+            push: true,
+            keep_checkouts: false,
             plugins: None,
             role_plugins: Choice::new(),
             allow_plugins: false,
@@ -197,6 +218,9 @@ impl Options {
             return Err(Error::usage("--max-cost has to be US dollars, 0 or more"));
         }
         self.access.check()?;
+        if self.check.is_none() && (self.check_strict || self.rollback) {
+            return Err(Error::usage("--check-strict and --rollback need a --check COMMAND"));
+        }
         if self.replay.is_some() {
             return Ok(());
         }
@@ -280,6 +304,11 @@ impl Options {
 /// names no home.
 pub fn allowed_plugins() -> Option<PathBuf> {
     environment::folder("XDG_CONFIG_HOME", ".config").map(|at| at.join(consent::RECORD_NAME))
+}
+
+/// What an option is where a run is older than it.
+fn yes() -> bool {
+    true
 }
 
 fn shipped_plugins(program: &Path) -> Option<PathBuf> {

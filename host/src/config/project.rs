@@ -12,11 +12,12 @@ use crate::{Error, Result};
 pub const FILE_NAME: &str = ".code-agent.toml";
 
 /// Keys that people look for here, and why they are not for this file.
-const ELSEWHERE: [(&str, &str); 4] = [
+const ELSEWHERE: [(&str, &str); 5] = [
     ("keys", "keys belong to you and not to a repository"),
     ("api-base", "the address of the model's server belongs to you, since your key goes there"),
     ("models", "which models are asked, and where, is yours to choose, since you pay for it"),
     ("prices", "prices belong to you, since they guard your money"),
+    ("allow-secrets", "whether keys may land is yours to say"),
 ];
 
 /// Reads the project's config; empty bounds where there is none.
@@ -41,6 +42,12 @@ pub(super) fn load(root_path: &Path, defaults: &Options) -> Result<Bounds> {
     }
     top.check_keys(&BOUNDS)?;
     let bounds = top.bounds()?;
+    if bounds.push == Some(true) {
+        return Err(top.wrong(
+            "`push` may be false in a file of the repository; that you want it to be true, say in \
+             your own config.toml",
+        ));
+    }
     no_more(&top, "max-cycles", bounds.max_cycles, defaults.max_cycles)?;
     no_more(&top, "max-workers", bounds.max_workers, defaults.max_workers)?;
     Ok(bounds)
@@ -70,8 +77,11 @@ mod tests {
 
     #[test]
     fn harmless_bounds_are_read() {
-        let bounds = load_text("branch = 'agents'\nmax-workers = 4\nmax-tokens = 1000").unwrap();
+        let bounds =
+            load_text("branch = 'agents'\npush = false\nmax-workers = 4\nmax-tokens = 1000")
+                .unwrap();
         assert_eq!(bounds.branch.as_deref(), Some("agents"));
+        assert_eq!(bounds.push, Some(false));
         assert_eq!((bounds.max_workers, bounds.max_tokens), (Some(4), Some(1000)));
     }
 
@@ -82,6 +92,8 @@ mod tests {
             ("api-base = 'http://evil'", "`api-base`"),
             ("[models.worker]\nmodel = 'openai:dear'", "`models`"),
             ("[prices.'x']\ninput = 0", "`prices`"),
+            ("push = true", "`push`"),
+            ("allow-secrets = true", "`allow-secrets`"),
         ] {
             let sentence = load_text(text).unwrap_err().to_string();
             assert!(sentence.contains(word) && sentence.contains("config.toml"), "{sentence}");

@@ -24,6 +24,9 @@ const READABLE_BY_OTHERS: u32 = 0o044;
 const SERVER: [&str; 5] =
     ["max-requests", "connect-timeout", "first-token-timeout", "gap-timeout", "request-timeout"];
 
+/// The key that lets land what looks like a key.
+const ALLOW_SECRETS: &str = "allow-secrets";
+
 /// What stands in the user's config.
 #[derive(Default)]
 pub(super) struct UserConfig {
@@ -36,6 +39,7 @@ pub(super) struct UserConfig {
     pub(super) max_requests: Option<u32>,
     pub(super) timeouts: Timeouts,
     pub(super) access: Access,
+    pub(super) allow_secrets: bool,
 }
 
 /// Where the config lies; none where the environment names no home.
@@ -55,7 +59,8 @@ fn load_from(path: &Path) -> Result<UserConfig> {
     let Some((table, metadata)) = read(path)? else { return Ok(UserConfig::default()) };
     let top = Section { path, name: "", table: &table };
     let tables = ["models", "keys", "prices", "sandbox"];
-    let known: Vec<&str> = tables.into_iter().chain(BOUNDS).chain(SERVER).collect();
+    let known: Vec<&str> =
+        tables.into_iter().chain(BOUNDS).chain(SERVER).chain([ALLOW_SECRETS]).collect();
     top.check_keys(&known)?;
     Ok(UserConfig {
         models: models(&top)?,
@@ -65,6 +70,7 @@ fn load_from(path: &Path) -> Result<UserConfig> {
         max_requests: top.whole("max-requests")?,
         timeouts: timeouts(&top)?,
         access: access(&top)?,
+        allow_secrets: top.flag(ALLOW_SECRETS)?.unwrap_or_default(),
     })
 }
 
@@ -171,6 +177,7 @@ mod tests {
             max-time = "2h"
             max-cost = 3
             max-requests = 4
+            allow-secrets = true
             gap-timeout = 120
             [models.default]
             model = "openai:big"
@@ -194,6 +201,7 @@ mod tests {
         assert_eq!(worker.api_base.as_deref(), Some("http://gpu:8000"));
         assert_eq!(config.models["default"].model.as_deref(), Some("openai:big"));
         assert_eq!(config.prices["big"].output, 10.0);
+        assert!(config.allow_secrets && !UserConfig::default().allow_secrets);
         assert_eq!(config.bounds.max_time.unwrap().as_secs(), 7200);
         assert_eq!(config.bounds.max_cost, Some(3.0));
         let timeouts = Timeouts { gap: Some(120), ..Timeouts::default() };
@@ -216,6 +224,7 @@ mod tests {
             ("[prices.x]\ninput = -1\noutput = 1", &["US dollars"]),
             ("max-time = 'soon'", &["1h30m"]),
             ("max-workers = -3", &["`max-workers`", "whole number"]),
+            ("allow-secrets = 'yes'", &["`allow-secrets` has to be true or false"]),
             ("xyz = 1", &["there are models, keys"]),
         ] {
             let sentence = load_text(text, 0o600).err().unwrap().to_string();

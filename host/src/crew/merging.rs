@@ -6,12 +6,12 @@
 use std::sync::Arc;
 
 use super::HostCrew;
-use crate::agent::{NotLanded, Slot, blocking};
+use crate::agent::{Agent, NotLanded, Slot, blocking};
 use crate::cycle::Crew;
 use crate::events::Event;
 use crate::queue::{Claim, Store};
-use crate::repo::{Change, Checkout, LaidOut, Landed, lay_out, still_marked};
-use crate::transcript::{About, CallTranscript};
+use crate::repo::{Change, Checkout, LaidOut, lay_out, still_marked};
+use crate::transcript::About;
 use crate::types::{Brief, Collision, MergeRequest, Report, Role};
 use crate::{Error, Result, Setback};
 
@@ -38,18 +38,17 @@ impl HostCrew {
         &self,
         claim: &Claim,
         brief: Brief,
-        slot: &Slot,
-        transcript: &Arc<CallTranscript>,
+        worker: &Agent,
         report: Report,
     ) -> Result<Report, Setback> {
-        let landed = self.land_once(claim, brief.cycle, slot, transcript, &report).await;
-        let mut collided = match landed {
-            Ok(_) => return Ok(report),
-            Err(NotLanded::Conflict(why)) if self.plugins.has_merger() => why,
-            Err(not_landed) => return Err(not_landed.into_setback()),
-        };
+        let mut collided =
+            match worker.hand_in(report.clone(), |report| commit_message(claim, report)).await {
+                Ok((report, _)) => return Ok(report),
+                Err(NotLanded::Conflict(why)) if self.plugins.has_merger() => why,
+                Err(not_landed) => return Err(not_landed.into_setback()),
+            };
         for _ in 0..TRIES {
-            match self.merge(claim, brief.clone(), slot, &report).await {
+            match self.merge(claim, brief.clone(), worker, &report).await {
                 Ok(Merge::Landed(report)) => return Ok(report),
                 Ok(Merge::Collided(why)) => collided = why,
                 Ok(Merge::NotTried) => break,
@@ -63,35 +62,21 @@ impl HostCrew {
         Err(Setback::Attempt(collided))
     }
 
-    async fn land_once(
-        &self,
-        claim: &Claim,
-        cycle: u32,
-        slot: &Slot,
-        transcript: &Arc<CallTranscript>,
-        report: &Report,
-    ) -> Result<Option<Landed>, NotLanded> {
-        let message = commit_message(&claim.task.draft.title, report);
-        let landing = self.landing(claim, cycle, transcript)?;
-        landing.land(&slot.checkout, &message, Some(report)).await
-    }
-
     /// Has a merger work in the worker's slot, whose caches it can use, and lands
     /// what it leaves there.
     async fn merge(
         &self,
         claim: &Claim,
         mut brief: Brief,
-        slot: &Slot,
+        worker: &Agent,
         report: &Report,
     ) -> Result<Merge, Setback> {
-        let cycle = brief.cycle;
-        let (about, laid) = match self.lay_out(claim, cycle, slot).await? {
+        let (about, laid) = match self.lay_out(claim, brief.cycle, worker).await? {
             Ok(Some(laid)) => laid,
             Ok(None) => return Ok(Merge::NotTried),
             Err(error) => return self.not_tried(claim, &error).await,
         };
-        let slot = self.prepared_slot_at(&slot.name, &laid.tip, &mut brief).await;
+        let slot = self.prepared_slot_at(&worker.slot.name, &laid.tip, &mut brief).await;
         let slot = slot.map_err(Setback::Stop)?;
         let (checkout, changes) = (slot.checkout.clone(), laid.changes);
         if let Err(error) = blocking("laying a merge out", move || lay(&checkout, &changes)).await {
@@ -107,18 +92,38 @@ impl HostCrew {
             worker_diff: laid.worker_diff,
             branch_diff: laid.branch_diff,
         };
-        let transcript = Arc::new(self.journal.call(about));
-        let answer = self.ask_merger(claim, brief, &slot, &transcript, request).await?;
+        let merger = self.merger(claim, brief.cycle, worker, &slot, about)?;
+        let answer = self.ask_merger(claim, brief, &merger, request).await?;
         refuse_markers(&slot, &laid.collisions).await?;
         let report = with_note(report, answer, &laid.collisions);
-        let landed = match self.land_once(claim, cycle, &slot, &transcript, &report).await {
-            Ok(landed) => landed,
-            Err(NotLanded::Conflict(why)) => return Ok(Merge::Collided(why)),
-            Err(not_landed) => return Err(not_landed.into_setback()),
-        };
+        let (report, landed) =
+            match merger.hand_in(report, |report| commit_message(claim, report)).await {
+                Ok(handed_in) => handed_in,
+                Err(NotLanded::Conflict(why)) => return Ok(Merge::Collided(why)),
+                Err(not_landed) => return Err(not_landed.into_setback()),
+            };
         let (task, commit) = (claim.task.id.clone(), landed.map(|landed| landed.commit));
         self.tell(claim, Event::Merged { task, commit }).await?;
         Ok(Merge::Landed(report))
+    }
+
+    /// The agent that a merger is: it works where the worker did, and what the
+    /// worker named belongs to its work, too.
+    fn merger(
+        &self,
+        claim: &Claim,
+        cycle: u32,
+        worker: &Agent,
+        slot: &Arc<Slot>,
+        about: About,
+    ) -> Result<Arc<Agent>, Setback> {
+        let transcript = Arc::new(self.journal.call(about));
+        let mut landing = self.landing(claim, cycle, &transcript)?;
+        if let Some(workers) = &worker.landing {
+            landing.scope = workers.scope.clone();
+        }
+        let account = self.account(cycle, Some(&claim.task.id));
+        self.agent(&claim.slot, Role::Merger, slot.clone(), transcript, Some(landing), account)
     }
 
     /// Finds out what collides, on the tip as it is now; in a replay, on the tip
@@ -127,7 +132,7 @@ impl HostCrew {
         &self,
         claim: &Claim,
         cycle: u32,
-        slot: &Slot,
+        worker: &Agent,
     ) -> Result<Result<Option<(About, LaidOut)>>, Setback> {
         let mut about = About {
             agent: claim.slot.clone(),
@@ -143,10 +148,12 @@ impl HostCrew {
         };
         let Some(tip) = tip else { return Ok(Ok(None)) };
         about.base = Some(tip.clone());
-        let (repository, checkout) = (self.repository.clone(), slot.checkout.clone());
-        let laid = blocking("laying a merge out", move || {
-            lay_out(&repository, &checkout.base(), &checkout.changes()?.changes, &tip)
-        });
+        let Some(landing) = &worker.landing else { return Ok(Ok(None)) };
+        let changes = landing.collect(&worker.slot.checkout).await;
+        let changes = changes.map_err(NotLanded::into_setback)?.changes;
+        let (repository, base) = (self.repository.clone(), worker.slot.checkout.base());
+        let laid =
+            blocking("laying a merge out", move || lay_out(&repository, &base, &changes, &tip));
         Ok(laid.await.map(|laid| laid.map(|laid| (about, laid))))
     }
 
@@ -164,18 +171,14 @@ impl HostCrew {
         &self,
         claim: &Claim,
         brief: Brief,
-        slot: &Arc<Slot>,
-        transcript: &Arc<CallTranscript>,
+        merger: &Arc<Agent>,
         request: MergeRequest,
     ) -> Result<Report, Setback> {
         let (cycle, task) = (brief.cycle, &claim.task.id);
         let tried = Event::MergeTried { task: task.clone(), files: paths(&request.collisions) };
         self.tell(claim, tried).await?;
-        let account = self.account(cycle, Some(task));
-        let (slot, transcript) = (slot.clone(), transcript.clone());
-        let agent = self.agent(&claim.slot, Role::Merger, slot, transcript, None, account)?;
-        let answer = self.plugins.merge(agent.clone(), brief, request).await;
-        let answer = self.ended(&agent, cycle, Some(task), answer).await?;
+        let answer = self.plugins.merge(merger.clone(), brief, request).await;
+        let answer = self.ended(merger, cycle, Some(task), answer).await?;
         if answer.success {
             return Ok(answer);
         }
@@ -192,7 +195,8 @@ impl HostCrew {
 /// would be lost without a word.
 fn lay(checkout: &Checkout, changes: &[Change]) -> Result<()> {
     checkout.lay(changes)?;
-    let found = checkout.changes()?.changes;
+    let found =
+        checkout.changes(|_| true).map_err(|error| Error::failed(error.to_string()))?.changes;
     let is_there = |change: &Change| found.iter().any(|found| found.path == change.path);
     match changes.iter().find(|change| !is_there(change)) {
         None => Ok(()),
@@ -236,7 +240,8 @@ fn with_note(report: &Report, merger: Report, collisions: &[Collision]) -> Repor
 
 /// The title, which is one line whatever a planner has made of it, then what
 /// the worker says of its work.
-fn commit_message(title: &str, report: &Report) -> String {
+fn commit_message(claim: &Claim, report: &Report) -> String {
+    let title = &claim.task.draft.title;
     let title: Vec<&str> = title.split_whitespace().collect();
     let mut message = format!("{}\n\n{}", title.join(" "), report.summary.trim());
     for note in &report.notes {

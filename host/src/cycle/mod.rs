@@ -18,8 +18,8 @@ use tokio::sync::watch;
 use crate::events::Event;
 use crate::queue::{Claim, CycleEnd, EndedCycle, OpenCycle, Store};
 use crate::types::{
-    Brief, CheckResult, CycleReport, Decision, Domain, DomainPlan, ProjectPlan, Report, Role,
-    Verdict,
+    Brief, CheckResult, CycleReport, Decision, Domain, DomainPlan, ProjectPlan, Report, Retreat,
+    Role, Verdict,
 };
 use crate::{Error, Result, Setback, crash};
 use work::CycleWork;
@@ -97,12 +97,29 @@ pub trait Crew: Send + Sync + 'static {
     /// Runs the user's check on a commit; none where there is no check.
     fn check(&self, commit: &str) -> impl Future<Output = Result<Option<CheckResult>>> + Send;
 
+    /// Looks, if the user wants that, for the last commit of the cycle where the
+    /// check is green, since it is red on `head`. Returns what the check says of
+    /// the first red one, and the way back, if there is one.
+    fn find_green(
+        &self,
+        base: &str,
+        head: &str,
+        red: CheckResult,
+    ) -> impl Future<Output = Result<(CheckResult, Option<Retreat>)>> + Send;
+
+    /// Moves the run back. That it will is written down already.
+    fn retreat(&self, retreat: &Retreat) -> impl Future<Output = Result<()>> + Send;
+
     /// Asks the judge.
     fn review(
         &self,
         brief: Brief,
         report: CycleReport,
     ) -> impl Future<Output = Result<Verdict, Setback>> + Send;
+
+    /// Shares what has landed with others, and takes in what they shared, if it
+    /// is to; tells of it by events.
+    fn publish(&self) -> impl Future<Output = Result<()>> + Send;
 
     /// Brings the cycle's work to the user's branch; returns a sentence that
     /// says what became of it, where there is something to say.
@@ -223,15 +240,11 @@ async fn run_cycle<S: Store, C: Crew>(
     let work = CycleWork::new(store, crew, brief.clone(), limits);
     let Some(workers) = work.run(open, stop.clone()).await? else { return Ok(None) };
 
-    if let Some(message) = crew.end_cycle().await? {
-        store.record("host", Event::Branch { message }).await?;
-    }
-    let head = crew.head().await?;
-    let check = tokio::select! {
-        check = crew.check(&head) => check?,
-        () = stopped(&mut stop) => return Ok(None),
+    let Some((head, check)) = finish(store, crew, &base, &mut stop).await? else {
+        return Ok(None);
     };
     let state = store.cycle_state(cycle).await?;
+    let check = check.map(|check| told(check, &state.retreats));
     let report = CycleReport {
         overview: state.overview,
         outcomes: state.outcomes,
@@ -249,6 +262,66 @@ async fn run_cycle<S: Store, C: Crew>(
     let counts = store.end_cycle(end).await?;
     crash::point("cycle: judged");
     Ok(Some(EndedCycle { cycle, counts, verdict }.into()))
+}
+
+/// Checks what the cycle has come to, brings it to the user's branch and shares
+/// it; returns it with what the check says of it, or none where a person stopped
+/// the run.
+async fn finish<S: Store, C: Crew>(
+    store: &S,
+    crew: &Arc<C>,
+    base: &str,
+    stop: &mut Stop,
+) -> Result<Option<(String, Option<CheckResult>)>> {
+    let head = crew.head().await?;
+    let Some(mut check) = unless_stopped(stop, crew.check(&head)).await? else { return Ok(None) };
+    if let Some(red) = check.take_if(|check| !check.passed) {
+        let found = unless_stopped(stop, crew.find_green(base, &head, red)).await?;
+        let Some((red, retreat)) = found else { return Ok(None) };
+        check = Some(red);
+        if let Some(retreat) = retreat {
+            // First, so that the judge hears of it whoever asks it in the end.
+            store.record("host", Event::RolledBack(retreat.clone())).await?;
+            crew.retreat(&retreat).await?;
+        }
+    }
+    let head = crew.head().await?;
+    if let Some(message) = crew.end_cycle().await? {
+        store.record("host", Event::Branch { message }).await?;
+    }
+    // Not broken off in the middle: it moves what the run stands on.
+    crew.publish().await?;
+    let published = crew.head().await?;
+    if published == head {
+        return Ok(Some((head, check)));
+    }
+    // What others have shared came in with it.
+    let check = unless_stopped(stop, crew.check(&published)).await?;
+    Ok(check.map(|check| (published, check)))
+}
+
+/// What the check says, and where the run went back for it.
+fn told(mut check: CheckResult, retreats: &[Retreat]) -> CheckResult {
+    for Retreat { from, to, kept, titles } in retreats.iter().rev() {
+        check.output = format!(
+            "The branch was rolled back from {from} to {to}, where the check is green. What came \
+             after is in {kept} and no longer on the branch, whatever its tasks say:\n- {}\n{}",
+            titles.join("\n- "),
+            check.output
+        );
+    }
+    check
+}
+
+/// What `work` comes to; none where a person's wish came first.
+async fn unless_stopped<T>(
+    stop: &mut Stop,
+    work: impl Future<Output = Result<T>>,
+) -> Result<Option<T>> {
+    tokio::select! {
+        done = work => done.map(Some),
+        () = stopped(stop) => Ok(None),
+    }
 }
 
 /// Waits for a person's wish; for ever, where nobody can utter one any more.

@@ -11,7 +11,7 @@ use crate::queue::{
 };
 use crate::types::{
     Brief, CheckResult, CycleReport, Decision, Domain, DomainPlan, Priority, ProjectPlan, Report,
-    Role, Task, TaskDraft, Usage, Verdict,
+    Retreat, Role, Task, TaskDraft, Usage, Verdict,
 };
 use crate::{Result, Setback};
 
@@ -225,6 +225,19 @@ impl Crew for FakeCrew {
         Ok(None)
     }
 
+    async fn find_green(
+        &self,
+        _base: &str,
+        _head: &str,
+        red: CheckResult,
+    ) -> Result<(CheckResult, Option<Retreat>)> {
+        Ok((red, None))
+    }
+
+    async fn retreat(&self, _retreat: &Retreat) -> Result<()> {
+        Ok(())
+    }
+
     async fn review(&self, brief: Brief, _report: CycleReport) -> Result<Verdict, Setback> {
         (self.review)(brief)
     }
@@ -234,6 +247,10 @@ impl Crew for FakeCrew {
     }
 
     async fn prepare(&self, _base: &str) -> Result<()> {
+        Ok(())
+    }
+
+    async fn publish(&self) -> Result<()> {
         Ok(())
     }
 

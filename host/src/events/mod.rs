@@ -16,7 +16,7 @@ pub use view::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::types::{Decision, Role, Usage};
+use crate::types::{Decision, Retreat, Role, Usage};
 
 /// One change of a run's state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -146,6 +146,8 @@ pub enum Event {
         /// Whether there is another attempt.
         again: bool,
     },
+    /// The check was red at a cycle's end, and the run moved back.
+    RolledBack(Retreat),
     /// The user's check has looked at a commit.
     Checked {
         /// The task that it was made for; none for the branch at a cycle's end.
@@ -176,6 +178,15 @@ pub enum Event {
         task: String,
         /// The commit.
         commit: String,
+    },
+    /// New files of a worker's checkout stayed out of its landing.
+    LeftOut {
+        /// The task's id.
+        task: String,
+        /// How many.
+        files: usize,
+        /// The first of them, files and folders.
+        names: Vec<String>,
     },
     /// A task is done.
     TaskCompleted {
@@ -225,6 +236,22 @@ pub enum Event {
     Branch {
         /// One sentence.
         message: String,
+    },
+    /// What has landed so far was pushed to the remote `origin`.
+    Pushed {
+        /// The branch there.
+        branch: String,
+        /// The commit that it stands on.
+        commit: String,
+        /// Whether what others had pushed was merged in first.
+        merged: bool,
+    },
+    /// A run's checkouts at its end.
+    Checkouts {
+        /// What they take of the disk.
+        bytes: u64,
+        /// The folder in which they stay, if they do.
+        kept: Option<String>,
     },
     /// Something that a person should know.
     Warning {

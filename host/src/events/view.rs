@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Event, Outcome, Recorded};
-use crate::types::{Decision, Role, Usage, Verdict};
+use crate::types::{Decision, Retreat, Role, Usage, Verdict};
 
 /// A run as its events tell it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -202,6 +202,8 @@ impl RunView {
                 self.end_attempt(task, |tasks| take(&mut tasks.in_progress, &mut tasks.failed));
             }
             Event::Landed { commit, .. } => self.tip.clone_from(commit),
+            Event::Pushed { commit, .. } => self.tip.clone_from(commit),
+            Event::RolledBack(Retreat { to, .. }) => self.tip.clone_from(to),
             Event::ModelUsed { role, usage, .. } => self.usage.add(*role, *usage),
             Event::Branch { message } | Event::Warning { message } => {
                 self.notice = Some(message.clone());
@@ -210,8 +212,10 @@ impl RunView {
             // with it; a role's is one of several and shows in its end.
             Event::AttemptFailed { again: false, .. }
             | Event::RoleFailed { .. }
+            | Event::Checkouts { .. }
             | Event::MergeTried { .. }
             | Event::Merged { .. }
+            | Event::LeftOut { .. }
             | Event::Checked { .. } => {}
         }
     }

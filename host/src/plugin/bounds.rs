@@ -22,6 +22,10 @@ pub(super) trait Bounded {
     fn bounded(self) -> Self;
 }
 
+impl Bounded for () {
+    fn bounded(self) -> Self {}
+}
+
 impl Bounded for ProjectPlan {
     fn bounded(self) -> Self {
         Self { overview: cut(self.overview, TEXT), domains: each(self.domains) }
@@ -83,6 +87,11 @@ impl Bounded for CallError {
             Self::TooLong(text) => Self::TooLong(cut(text, TEXT)),
         }
     }
+}
+
+/// The same for why a call ended.
+pub(super) fn cut_reason(reason: String) -> String {
+    cut(reason, ENTRY)
 }
 
 /// How many tasks and domains a plan may have says the cycle.

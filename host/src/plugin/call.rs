@@ -112,6 +112,12 @@ impl Plugins {
         .await
     }
 
+    /// Makes an instance of what fills the agent's role and lets it go again:
+    /// shows that it starts, and what that takes.
+    pub async fn start(&self, agent: Arc<Agent>) -> Result<(), CallFailure> {
+        self.call(self.of_role(agent.role()), agent, async |_, _, _| Ok(Ok(()))).await
+    }
+
     async fn call<T: Bounded>(
         &self,
         plugin: Option<&Arc<Plugin>>,

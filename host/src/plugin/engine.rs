@@ -8,8 +8,12 @@ use std::time::Duration;
 
 use wasmtime::{Cache, CacheConfig, Config, Engine};
 
-use super::limits::TICK_MILLISECONDS;
+use super::limits::{STACK_BYTES, TICK_MILLISECONDS};
 use crate::{Error, Result};
+
+/// Bytes of compiled components that are kept; beyond that, those go that were
+/// not used for the longest time.
+const LARGEST_CACHE: u64 = 512 * 1024 * 1024;
 
 /// Makes the engine. Proposals that no guest needs are off, since each is
 /// code that a hostile component could reach.
@@ -24,9 +28,12 @@ pub(super) fn new(cache: &Path) -> Result<Engine> {
         .wasm_wide_arithmetic(false)
         .wasm_memory64(false)
         .wasm_multi_memory(false)
-        .epoch_interruption(true);
+        .epoch_interruption(true)
+        // What is left of a call's whole stack, 1.5 MiB, is the host functions'.
+        .max_wasm_stack(STACK_BYTES)
+        .async_stack_size(4 * STACK_BYTES);
     let mut cache_config = CacheConfig::new();
-    cache_config.with_directory(cache);
+    cache_config.with_directory(cache).with_files_total_size_soft_limit(LARGEST_CACHE);
     match Cache::new(cache_config) {
         Ok(cache) => drop(config.cache(Some(cache))),
         Err(error) => {

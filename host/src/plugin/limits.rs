@@ -1,5 +1,6 @@
 //! What one call of a component may use: memory over all its linear memories,
-//! tables, instances, and time to compute between two calls to the host.
+//! tables, instances, handles, stack and the size of what it hands over. What
+//! the host counts itself is the meter's.
 
 use wasmtime::{Error, ResourceLimiter, Result};
 
@@ -11,6 +12,16 @@ pub(super) const TICK_MILLISECONDS: u32 = 10;
 const MAX_TABLE_ELEMENTS: usize = 200_000;
 /// A Python guest has 38 core modules, each an instance with its own tables.
 const MAX_INSTANCES: usize = 200;
+/// Each reserves more than 4 GiB of addresses, however small it is, and a
+/// process has 128 TiB of them: enough for a thousand calls at once.
+const MAX_MEMORIES: usize = 16;
+/// Handles of resources that live at once, a component's own included.
+pub(super) const MAX_HANDLES: usize = 1_000;
+/// Bytes that a component may hand over in one call to the host, or in what it
+/// returns: above the largest file that a tool writes, 10 MiB.
+pub(super) const HOSTCALL_BYTES: usize = 32 << 20;
+/// Bytes of the stack that a component's calls may take.
+pub(super) const STACK_BYTES: usize = 512 << 10;
 
 /// Counts what a Store uses. `StoreLimits` counts for each memory and table
 /// alone, so that a component with a hundred memories had a hundred times the
@@ -34,8 +45,11 @@ impl ResourceLimiter for StoreLimiter {
         &mut self,
         current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> Result<bool> {
+        if is_beyond(desired, maximum) {
+            return Ok(false);
+        }
         let memory = self.memory.saturating_add(desired.saturating_sub(current));
         if memory > self.max_memory {
             // An error ends the call with this sentence; a plain `false` would
@@ -54,8 +68,11 @@ impl ResourceLimiter for StoreLimiter {
         &mut self,
         current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> Result<bool> {
+        if is_beyond(desired, maximum) {
+            return Ok(false);
+        }
         let elements = self.table_elements.saturating_add(desired.saturating_sub(current));
         if elements > MAX_TABLE_ELEMENTS {
             return Err(Error::msg(format!(
@@ -75,8 +92,13 @@ impl ResourceLimiter for StoreLimiter {
     }
 
     fn memories(&self) -> usize {
-        MAX_INSTANCES
+        MAX_MEMORIES
     }
+}
+
+/// What the component itself has ruled out is not given, and so not counted.
+fn is_beyond(desired: usize, maximum: Option<usize>) -> bool {
+    maximum.is_some_and(|maximum| desired > maximum)
 }
 
 #[cfg(test)]
@@ -90,5 +112,17 @@ mod tests {
         assert!(limiter.memory_growing(0, 1 << 20, None).is_ok());
         let error = limiter.memory_growing(1 << 20, (1 << 20) + 1, None).unwrap_err();
         assert!(error.to_string().contains("limit is 2 MiB"));
+    }
+
+    #[test]
+    fn what_is_not_given_is_not_counted() {
+        let mut limiter = StoreLimiter::new(2);
+        for _ in 0..10 {
+            assert!(!limiter.memory_growing(1 << 20, 2 << 20, Some(1 << 20)).unwrap());
+            assert!(!limiter.table_growing(0, 150_000, Some(100_000)).unwrap());
+        }
+        assert!(limiter.memory_growing(0, 2 << 20, None).unwrap());
+        assert!(limiter.table_growing(0, 150_000, None).unwrap());
+        assert!(limiter.table_growing(0, 150_000, None).is_err());
     }
 }

@@ -9,21 +9,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use wasmtime::component::{Component, Instance, InstancePre, Linker};
-use wasmtime::{Engine, Store, UpdateDeadline};
+use wasmtime::{Engine, Store, Trap, UpdateDeadline};
 
+use super::bounds::cut_reason;
 use super::call::exported_roles;
 use super::engine::{self, EpochTicker};
 use super::folder::Found;
+use super::limits::{HOSTCALL_BYTES, MAX_HANDLES, STACK_BYTES};
 use super::manifest::{FILE_NAME, Kind, PluginEntry, wrong};
 use super::state::{CallState, Caller};
 use super::tool::exports_tools;
 use super::{FailureReason, Plugin, grants, imports};
 use crate::types::{CallError, Role};
 use crate::{Error, Result};
-
-/// Bytes that a component may hand over, or be handed, in one call to the
-/// host: above the largest file that a tool writes, 10 MiB.
-const HOSTCALL_BYTES: usize = 32 << 20;
 
 /// A component's answer, or the error that it returned.
 pub(super) type Answer<T> = wasmtime::Result<Result<T, CallError>>;
@@ -121,6 +119,7 @@ impl Machine {
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(HOSTCALL_BYTES);
+        store.set_max_component_handles(MAX_HANDLES);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut context| {
             context.data_mut().tick()?;
@@ -165,5 +164,15 @@ pub(super) fn kind(entry: &PluginEntry, exported: &[Kind]) -> std::result::Resul
 
 /// The reason at the root of a trap, without the frames of a stripped module.
 fn describe(error: &wasmtime::Error) -> String {
-    error.root_cause().to_string()
+    let root = error.root_cause().to_string();
+    let limit = if error.downcast_ref() == Some(&Trap::StackOverflow) {
+        format!(" ({} KiB)", STACK_BYTES >> 10)
+    } else if root.contains("fuel allocated for hostcalls") {
+        format!(" ({} MiB at a time)", HOSTCALL_BYTES >> 20)
+    } else if root.contains("store handle limit") {
+        format!(" ({MAX_HANDLES} at once)")
+    } else {
+        String::new()
+    };
+    cut_reason(root + &limit)
 }

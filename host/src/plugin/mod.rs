@@ -16,6 +16,7 @@ pub mod inspect;
 mod limits;
 mod machine;
 pub mod manifest;
+mod meter;
 mod spec;
 mod state;
 mod tool;

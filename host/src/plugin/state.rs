@@ -9,17 +9,18 @@ use wasmtime::component::{HasSelf, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::convert::ImportError;
-use super::limits::{StoreLimiter, TICK_MILLISECONDS};
+use super::limits::StoreLimiter;
 use super::machine::Machine;
+use super::meter::Meter;
 use super::{Plugin, grants};
 use crate::agent::{Agent, Grant, Rights};
 use crate::types::CallError;
 
-/// How many handles a component may hold at once: conversations, and what
-/// WASI gives.
-const MAX_HANDLES: usize = 16;
-/// How many lines a component may log in one call; more are dropped.
-pub(super) const MAX_LOG_LINES: u32 = 1000;
+/// How many things of the host's a component may hold at once: conversations,
+/// and the streams and the like that WASI gives.
+const MAX_HELD: usize = 64;
+/// Bytes that WASI makes up at a time.
+const MAX_RANDOM: u64 = 1 << 20;
 
 /// What a plugin may do while it only says what its tools are.
 const WITHOUT_CALLER: Rights = Rights::these(&[Grant::Settings]);
@@ -39,10 +40,9 @@ pub(super) struct CallState {
     rights: Rights,
     pub(super) table: ResourceTable,
     pub(super) limiter: StoreLimiter,
-    pub(super) log_lines: u32,
-    wasi: WasiCtx,
-    /// Epochs since the last call to the host.
-    ticks: u32,
+    pub(super) meter: Meter,
+    /// Made when it is first asked for: most components never do.
+    wasi: Option<WasiCtx>,
 }
 
 /// The state itself implements all imports.
@@ -51,7 +51,7 @@ pub(super) type Imports = HasSelf<CallState>;
 impl CallState {
     pub(super) fn new(machine: Arc<Machine>, plugin: Arc<Plugin>, caller: Option<Caller>) -> Self {
         let mut table = ResourceTable::new();
-        table.set_max_capacity(MAX_HANDLES);
+        table.set_max_capacity(MAX_HELD);
         let of_caller = caller.as_ref().map_or(WITHOUT_CALLER, |caller| caller.rights);
         Self {
             limiter: StoreLimiter::new(plugin.entry.limits.memory_mib),
@@ -60,10 +60,8 @@ impl CallState {
             plugin,
             caller,
             table,
-            log_lines: 0,
-            // No folders, no environment, no sockets: clocks and randomness.
-            wasi: WasiCtx::builder().build(),
-            ticks: 0,
+            meter: Meter::default(),
+            wasi: None,
         }
     }
 
@@ -95,7 +93,7 @@ impl CallState {
     /// The same for what needs no agent.
     #[track_caller]
     pub(super) fn check(&mut self, grant: Grant) -> Result<(), ImportError> {
-        self.ticks = 0;
+        self.meter.enter().map_err(ImportError::Trap)?;
         if self.caller.as_ref().is_some_and(|caller| caller.agent.ended_by().is_some()) {
             return Err(ImportError::Trap(wasmtime::Error::msg("the attempt is over")));
         }
@@ -114,26 +112,29 @@ impl CallState {
     }
 
     /// The same for what every component may do.
-    pub(super) fn enter_free(&mut self) {
-        self.ticks = 0;
+    pub(super) fn enter_free(&mut self) -> wasmtime::Result<()> {
+        self.meter.enter()
+    }
+
+    /// Counts bytes that are written down for the component, in a transcript or
+    /// a file.
+    pub(super) fn hand_over(&mut self, bytes: usize) -> Result<(), ImportError> {
+        self.meter.hand_over(bytes).map_err(ImportError::Trap)
     }
 
     /// Counts an epoch; an error once the component has computed too long.
     pub(super) fn tick(&mut self) -> wasmtime::Result<()> {
-        self.ticks = self.ticks.saturating_add(1);
-        let limit = self.plugin.entry.limits.compute_milliseconds;
-        if self.ticks.saturating_mul(TICK_MILLISECONDS) > limit {
-            return Err(wasmtime::Error::msg(format!(
-                "it computed for more than {limit} ms without a call to the host \
-                 (limits.compute-milliseconds in plugins.toml)"
-            )));
-        }
-        Ok(())
+        self.meter.tick(self.plugin.entry.limits.compute_milliseconds)
     }
 }
 
 impl WasiView for CallState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        WasiCtxView { ctx: self.wasi.get_or_insert_with(empty_wasi), table: &mut self.table }
     }
+}
+
+/// No folders, no environment, no sockets: clocks and randomness.
+fn empty_wasi() -> WasiCtx {
+    WasiCtx::builder().allow_tcp(false).allow_udp(false).max_random_size(MAX_RANDOM).build()
 }

@@ -19,7 +19,7 @@ pub use sqlite::{Database, RunStore};
 
 use crate::Result;
 use crate::events::Event;
-use crate::types::{Domain, Report, Role, Task, TaskDraft, TaskOutcome, Usage, Verdict};
+use crate::types::{Domain, Report, Retreat, Role, Task, TaskDraft, TaskOutcome, Usage, Verdict};
 
 /// How many attempts a task has before it is given up.
 pub const MAX_ATTEMPTS: u32 = 3;
@@ -90,6 +90,8 @@ pub struct CycleState {
     pub outcomes: Vec<TaskOutcome>,
     /// Domains that could not be planned, and why.
     pub planner_failures: Vec<String>,
+    /// Where it was rolled back, told once each.
+    pub retreats: Vec<Retreat>,
 }
 
 /// What one request to a model took.

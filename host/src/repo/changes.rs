@@ -1,6 +1,7 @@
 //! What a worker changed, as plain data. Owns the modes that a file may have;
 //! finding changes is `compare`'s business, landing them `landing`'s.
 
+use super::left_out::LeftOut;
 use super::path::CheckoutPath;
 
 /// What kind of file a path holds: the three that git knows.
@@ -73,4 +74,6 @@ pub struct Changes {
     pub changes: Vec<Change>,
     /// What changed outside the run's root path: never lands, is reported.
     pub outside: Vec<CheckoutPath>,
+    /// New files that nobody wanted: they don't land, and are reported.
+    pub left_out: Vec<LeftOut>,
 }

@@ -8,21 +8,27 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::changes::{Change, ChangeKind, Changes};
-use super::checkouts::RunFolder;
+use super::checkouts::{RunFolder, empty, remove};
 use super::compare::{Difference, Held, differences};
 use super::contents::{clear, make_folder, read_contents, write_new};
 use super::folder::Folder;
+use super::left_out::grouped;
+use super::new_keys::{NewKey, new_among, suspects};
 use super::open::Repository;
 use super::path::CheckoutPath;
-use super::reset::put_back;
+use super::reset::{Leavings, put_back};
 use super::touched::Touched;
-use super::{commit_id, failed};
+use super::written::Written;
+use super::{commit_id, failed, kept};
+use crate::types::CallError;
 use crate::{Error, Result};
 
 /// The largest file that lands, in bytes.
 const LARGEST_FILE: u64 = 50 * 1024 * 1024;
 /// The most that one landing may hold, in bytes: it is kept in memory.
 const LARGEST_CHANGES: u64 = 256 * 1024 * 1024;
+/// The most files that one landing may write; nobody reads more in one commit.
+const MOST_FILES: usize = 10_000;
 
 /// What a slot's folders beside its checkout end with: its temporary files, the
 /// home of its commands, and where their root is built.
@@ -38,13 +44,14 @@ pub struct Checkout {
     folder: Folder,
     held: Mutex<Held>,
     touched: Mutex<Touched>,
+    written: Mutex<Written>,
     run_folder: Arc<RunFolder>,
 }
 
 impl Checkout {
     pub(super) fn new(repository: Repository, folder: Folder, run_folder: Arc<RunFolder>) -> Self {
-        let (held, touched) = Default::default();
-        Self { repository, folder, held, touched, run_folder }
+        let (held, touched, written) = Default::default();
+        Self { repository, folder, held, touched, written, run_folder }
     }
 
     /// The checkout's folder, for tools.
@@ -56,12 +63,14 @@ impl Checkout {
     /// What nobody has said of is not looked at before the next command.
     pub fn note(&self, path: &CheckoutPath) {
         self.touched().note(path);
+        self.written().note(path);
     }
 
     /// Where a command runs. From now on anything may have changed; for good,
     /// where what the command starts may go on after its end.
     pub fn folder_for_command(&self, lasting: bool) -> &Path {
         self.touched().note_command(lasting);
+        self.written().settle(self.folder.directory());
         self.folder.path()
     }
 
@@ -76,6 +85,21 @@ impl Checkout {
     /// differs; where that fails for any reason, the folder is emptied, ignored
     /// files included, and all is written anew.
     pub fn reset(&self, commit: &str) -> Result<()> {
+        self.stand_on(commit, Leavings::Removed)?;
+        self.touched().settle();
+        Ok(())
+    }
+
+    /// The same after a landing in the middle of a task: new files that did not
+    /// land stay.
+    pub fn follow(&self, commit: &str) -> Result<()> {
+        let touched = self.touched().clone();
+        self.stand_on(commit, Leavings::Kept)?;
+        *self.touched() = touched;
+        Ok(())
+    }
+
+    fn stand_on(&self, commit: &str, leavings: Leavings) -> Result<()> {
         let target = commit_id(commit)?;
         let git = self.repository.git()?;
         let mut held = self.held();
@@ -85,24 +109,57 @@ impl Checkout {
         if touched == Touched::AnythingEver {
             self.touched().note_command(true);
         }
-        let done = put_back(&git, &self.folder, known, touched, target).or_else(|error| {
-            tracing::warn!(%path, %error, "a checkout is broken and made anew");
-            self.run_folder.empty(self.folder.path())?;
-            put_back(&git, &self.folder, Held::default(), Touched::Anything, target)
-        });
+        *self.written() = Written::default();
+        let done =
+            put_back(&git, &self.folder, known, touched, leavings, target).or_else(|error| {
+                tracing::warn!(%path, %error, "a checkout is broken and made anew");
+                empty(self.folder.path())?;
+                let known = Held::default();
+                put_back(&git, &self.folder, known, Touched::Anything, Leavings::Removed, target)
+            });
         *held = done.map_err(failed(format!("put the checkout {path} to commit {commit}")))?;
-        self.touched().settle();
         Ok(())
     }
 
-    /// What differs from the base, with all bytes.
-    pub fn changes(&self) -> Result<Changes> {
+    /// What differs from the base, with all bytes. Of the files that the base
+    /// does not have, those count that a tool wrote or that are `wanted`; the
+    /// others are left out.
+    pub fn changes(&self, wanted: impl Fn(&CheckoutPath) -> bool) -> Result<Changes, CallError> {
         let held = self.held();
         let root = self.repository.root();
+        let found = self.differences(&held).map_err(|error| unavailable(&error))?;
         let (inside, outside): (Vec<_>, Vec<_>) =
-            self.differences(&held)?.into_iter().partition(|found| found.path.is_within(root));
-        let changes = self.read(inside)?;
-        Ok(Changes { changes, outside: outside.into_iter().map(|found| found.path).collect() })
+            found.into_iter().partition(|found| found.path.is_within(root));
+        let (landing, left_out): (Vec<_>, Vec<_>) = {
+            let written = self.written();
+            let lands = |found: &Difference| {
+                found.tracked || written.covers(&found.path) || wanted(&found.path)
+            };
+            inside.into_iter().partition(lands)
+        };
+        let left_out = left_out.into_iter().map(|found| found.path).collect::<Vec<_>>();
+        let paths = landing.iter().map(|found| &found.path);
+        let left_out = grouped(&left_out, paths, |folder| held.is_used(folder));
+        let files = landing.iter().filter(|found| found.mode.is_some()).count();
+        if files > MOST_FILES {
+            return Err(too_many(files));
+        }
+        let changes = self.read(landing)?;
+        let outside = outside.into_iter().map(|found| found.path).collect();
+        Ok(Changes { changes, outside, left_out })
+    }
+
+    /// What in the changes looks like a key that the base does not have.
+    pub fn new_keys(&self, changes: &Changes) -> Result<Vec<NewKey>> {
+        let suspects = suspects(&changes.changes);
+        if suspects.is_empty() {
+            return Ok(Vec::new());
+        }
+        let git = self.repository.git()?;
+        let held = self.held();
+        let old = |path: &CheckoutPath| held.files.get(path).map(|tracked| tracked.id);
+        new_among(&suspects, &git, old, &changes.changes)
+            .map_err(failed("look for keys in what changed"))
     }
 
     /// Writes these changes into the checkout, as if a tool had: folders that are
@@ -128,8 +185,8 @@ impl Checkout {
 
     /// Has git keep these bytes; returns the blob's id.
     pub fn keep(&self, bytes: &[u8]) -> Result<String> {
-        let kept = self.repository.git()?.blob(bytes).map(|id| id.to_string());
-        kept.map_err(failed("keep what a tool replaces"))
+        let _alone = self.run_folder.keeping();
+        kept::keep(&self.repository, self.run_folder.run(), bytes)
     }
 
     /// Empties the folder, ignored files included, and the home beside it.
@@ -138,11 +195,9 @@ impl Checkout {
         *held = Held::default();
         self.touched().note_command(false);
         let path = self.folder.path();
-        let emptied = self.run_folder.empty(path).and_then(|()| {
-            match self.run_folder.remove(&beside(path, HOME)) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-                other => other,
-            }
+        let emptied = empty(path).and_then(|()| match remove(&beside(path, HOME)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
         });
         emptied.map_err(failed(format!("empty the checkout {}", path.display())))
     }
@@ -176,6 +231,11 @@ impl Checkout {
         self.touched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn written(&self) -> MutexGuard<'_, Written> {
+        // The same.
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn differences(&self, held: &Held) -> Result<Vec<Difference>> {
         let path = self.folder.path().display();
         let touched = self.touched().clone();
@@ -184,7 +244,7 @@ impl Checkout {
     }
 
     /// Reads what is there now, up to the bounds.
-    pub(super) fn read(&self, differences: Vec<Difference>) -> Result<Vec<Change>> {
+    pub(super) fn read(&self, differences: Vec<Difference>) -> Result<Vec<Change>, CallError> {
         let mut total = 0;
         let mut changes = Vec::with_capacity(differences.len());
         for Difference { path, mode, .. } in differences {
@@ -193,7 +253,7 @@ impl Checkout {
                 continue;
             };
             let bytes = read_contents(self.folder.directory(), &path, mode, LARGEST_FILE)
-                .map_err(failed("read what changed"))?
+                .map_err(|error| unavailable(&failed("read what changed")(error)))?
                 .ok_or_else(|| too_large(&format!("`{path}` is larger than 50 MiB")))?;
             total += bytes.len() as u64;
             if total > LARGEST_CHANGES {
@@ -210,7 +270,7 @@ impl Drop for Checkout {
         let path = self.folder.path();
         let beside = [TEMPORARY, HOME, ROOT].map(|ending| beside(path, ending));
         for path in beside.iter().map(PathBuf::as_path).chain([path]) {
-            match self.run_folder.remove(path) {
+            match self.run_folder.close(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     tracing::warn!(path = %path.display(), %error, "a slot's folder could not be removed");
                 }
@@ -226,10 +286,25 @@ pub(super) fn beside(checkout: &Path, ending: &str) -> PathBuf {
     checkout.with_file_name(format!("{name}.{ending}"))
 }
 
-fn too_large(what: &str) -> Error {
-    Error::failed(format!("{what}, which can't land; delete it or have .gitignore name it"))
+fn too_large(what: &str) -> CallError {
+    CallError::TooLong(format!("{what}, which can't land; delete it or have .gitignore name it"))
+}
+
+fn too_many(files: usize) -> CallError {
+    CallError::TooLong(format!(
+        "{files} files are new or changed, and one commit may hold {MOST_FILES}, so this can't land; \
+         delete what does not belong to the work, or have .gitignore name it"
+    ))
+}
+
+fn unavailable(error: &Error) -> CallError {
+    CallError::Unavailable(error.to_string())
 }
 
 #[cfg(test)]
 #[path = "checkout_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "landable_tests.rs"]
+mod landable_tests;

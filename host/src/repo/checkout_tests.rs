@@ -10,10 +10,12 @@ use super::super::checkouts::Checkouts;
 use super::super::compare::Stamp;
 use super::super::testing::{Sandbox, make_deep, path, removed, run_git, written};
 use super::*;
+use crate::tools::files;
+use crate::tools::place::WriteArea;
 
 /// A checkout that stands on `main`, with its folder's path.
 fn checkout(sandbox: &Sandbox) -> (Checkout, std::path::PathBuf) {
-    let checkouts = Checkouts::new(sandbox.open(), "r1", &sandbox.cache()).unwrap();
+    let checkouts = Checkouts::new(sandbox.open(), "r1", &sandbox.cache(), false).unwrap();
     let checkout = checkouts.open("slot-1").unwrap();
     checkout.reset(&sandbox.git(&["rev-parse", "HEAD"])).unwrap();
     // The tests write as commands do, at any time.
@@ -56,7 +58,7 @@ fn a_reset_restores_what_is_tracked_keeps_what_is_ignored_and_removes_the_rest()
     fs::remove_dir(folder.join("target")).unwrap();
     assert_eq!(names(&folder), clean);
     assert_eq!(fs::read_to_string(folder.join("a")).unwrap(), "one\n");
-    assert_eq!(checkout.changes().unwrap(), Changes::default());
+    assert_eq!(checkout.changes(|_| true).unwrap(), Changes::default());
 }
 
 #[test]
@@ -81,7 +83,7 @@ fn a_reset_writes_only_what_differs_between_commits() {
     assert_eq!(names(&folder), ["a", "b", "d", "f/", "f/inside", "link"]);
     assert_eq!(fs::read_link(folder.join("link")).unwrap(), Path::new("/nowhere"));
     assert_eq!(fs::metadata(folder.join("b")).unwrap().mode() & 0o100, 0o100);
-    assert_eq!(checkout.changes().unwrap(), Changes::default());
+    assert_eq!(checkout.changes(|_| true).unwrap(), Changes::default());
 }
 
 #[test]
@@ -102,7 +104,7 @@ fn all_kinds_of_changes_are_found() {
         written("e/x", "x\n"),
         written("new", "n\n"),
     ];
-    assert_eq!(checkout.changes().unwrap().changes, expected);
+    assert_eq!(checkout.changes(|_| true).unwrap().changes, expected);
     checkout.reset(&checkout.base()).unwrap();
     assert_eq!(names(&folder), ["a", "b", "c", "d/", "d/x"]);
 }
@@ -120,20 +122,20 @@ fn an_edit_of_the_same_size_and_time_is_found() {
     let mut held = checkout.held();
     held.files.get_mut(&path("a")).unwrap().stamp = Some(Stamp::of(&metadata));
     drop(held);
-    assert_eq!(checkout.changes().unwrap().changes, [written("a", "two\n")]);
+    assert_eq!(checkout.changes(|_| true).unwrap().changes, [written("a", "two\n")]);
 }
 
 #[test]
 fn what_lies_outside_the_root_path_is_left_out_and_named() {
     let sandbox = Sandbox::with(&[("src/a", "one\n"), ("b", "one\n")]);
     let repository = Repository::open(&sandbox.top().join("src"), "main", true).unwrap();
-    let checkouts = Checkouts::new(repository, "r1", &sandbox.cache()).unwrap();
+    let checkouts = Checkouts::new(repository, "r1", &sandbox.cache(), false).unwrap();
     let checkout = checkouts.open("slot-1").unwrap();
     checkout.reset(&sandbox.git(&["rev-parse", "HEAD"])).unwrap();
     for name in ["src/a", "b", "srcs"] {
         fs::write(checkout.folder_for_command(false).join(name), "two\n").unwrap();
     }
-    let changes = checkout.changes().unwrap();
+    let changes = checkout.changes(|_| true).unwrap();
     assert_eq!(changes.changes, [written("src/a", "two\n")]);
     assert_eq!(changes.outside, [path("b"), path("srcs")]);
 }
@@ -148,9 +150,9 @@ fn submodules_stay_as_they_are() {
     let (checkout, folder) = checkout(&sandbox);
     assert_eq!(names(&folder), ["a", "sub/"]);
     fs::write(folder.join("sub/x"), "x\n").unwrap();
-    assert_eq!(checkout.changes().unwrap(), Changes::default());
+    assert_eq!(checkout.changes(|_| true).unwrap(), Changes::default());
     fs::remove_dir_all(folder.join("sub")).unwrap();
-    assert_eq!(checkout.changes().unwrap(), Changes::default());
+    assert_eq!(checkout.changes(|_| true).unwrap(), Changes::default());
     checkout.reset(&checkout.base()).unwrap();
     assert_eq!(names(&folder), ["a", "sub/"]);
 }
@@ -160,7 +162,7 @@ fn an_ignore_file_that_never_ends_is_refused_and_reset() {
     let sandbox = Sandbox::with(&[("d/a", "one\n")]);
     let (checkout, folder) = checkout(&sandbox);
     symlink("/dev/zero", folder.join("d/.gitignore")).unwrap();
-    let error = checkout.changes().unwrap_err().to_string();
+    let error = checkout.changes(|_| true).unwrap_err().to_string();
     assert!(error.contains("d/.gitignore"), "{error}");
     checkout.reset(&checkout.base()).unwrap();
     assert_eq!(names(&folder), ["d/", "d/a"]);
@@ -172,15 +174,19 @@ fn a_checkout_that_cannot_be_listed_fails_with_a_sentence_and_is_made_anew() {
     let (checkout, folder) = checkout(&sandbox);
     fs::create_dir(folder.join("target")).unwrap();
     make_deep(checkout.folder().directory(), 20_000);
-    let error = checkout.changes().unwrap_err().to_string();
+    let error = checkout.changes(|_| true).unwrap_err().to_string();
     assert!(error.contains("is too deep to be listed; remove it"), "{error}");
     assert!(error.len() < 1_000, "{error}");
     checkout.reset(&checkout.base()).unwrap();
     assert_eq!(names(&folder), [".gitignore", "a"]);
-    assert_eq!(checkout.changes().unwrap(), Changes::default());
+    assert_eq!(checkout.changes(|_| true).unwrap(), Changes::default());
     fs::create_dir(folder.join("target")).unwrap();
     make_deep(&checkout.folder().directory().open_dir("target").unwrap(), 20_000);
-    assert_eq!(checkout.changes().unwrap(), Changes::default(), "what is ignored may be deep");
+    assert_eq!(
+        checkout.changes(|_| true).unwrap(),
+        Changes::default(),
+        "what is ignored may be deep"
+    );
     checkout.reset(&checkout.base()).unwrap();
     checkout.close();
     assert!(!folder.exists());
@@ -192,10 +198,10 @@ fn pipes_are_left_out_and_large_files_refused() {
     let (checkout, folder) = checkout(&sandbox);
     let made = std::process::Command::new("mkfifo").arg(folder.join("pipe")).status().unwrap();
     assert!(made.success());
-    assert_eq!(checkout.changes().unwrap(), Changes::default());
+    assert_eq!(checkout.changes(|_| true).unwrap(), Changes::default());
     let file = fs::File::create(folder.join("large")).unwrap();
     file.set_len(LARGEST_FILE + 1).unwrap();
-    let error = checkout.changes().unwrap_err().to_string();
+    let error = checkout.changes(|_| true).unwrap_err().to_string();
     assert!(error.contains("`large` is larger than 50 MiB"), "{error}");
     checkout.reset(&checkout.base()).unwrap();
     assert_eq!(names(&folder), ["a"]);
@@ -208,6 +214,91 @@ fn folders_go_with_their_owners() {
     checkout.close();
     assert!(!folder.exists() && !folder.parent().unwrap().exists());
     let inside = sandbox.top().join("cache");
-    assert!(matches!(Checkouts::new(sandbox.open(), "r1", &inside), Err(Error::Usage(_))));
+    assert!(matches!(Checkouts::new(sandbox.open(), "r1", &inside, false), Err(Error::Usage(_))));
     assert!(!inside.exists());
+}
+
+/// Whatever tools do: where the host has heard of each path, a look at those
+/// alone finds what a look at everything finds, and a reset after it leaves what
+/// a reset of everything leaves.
+#[test]
+fn what_tools_touched_is_all_that_changed() {
+    let files: Vec<String> =
+        (0..40).map(|number| format!("d{}/e{}/f{number}", number % 3, number % 5)).collect();
+    let mut texts: Vec<(&str, &str)> = files.iter().map(|file| (&**file, "one\n")).collect();
+    texts.push((".gitignore", "*.log\nbuilt\n"));
+    let sandbox = Sandbox::with(&texts);
+    let tip = sandbox.git(&["rev-parse", "HEAD"]);
+    let next = sandbox.commit_beside("refs/heads/next", &[("d1/e1/f1", "2\n"), ("new/n", "n\n")]);
+    let checkouts = Checkouts::new(sandbox.open(), "r1", &sandbox.cache(), false).unwrap();
+    let (known, blind) = (checkouts.open("known").unwrap(), checkouts.open("blind").unwrap());
+    for checkout in [&known, &blind] {
+        checkout.reset(&tip).unwrap();
+        fs::create_dir_all(checkout.folder().path().join("built")).unwrap();
+        fs::write(checkout.folder().path().join("built/cache"), "kept\n").unwrap();
+    }
+    blind.folder_for_command(true);
+    let mut state = 1_u64;
+    let mut random = move |below: usize| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    for round in 0..60 {
+        for _ in 0..random(6) {
+            let number = random(50);
+            let file = files.get(number).cloned();
+            let file = file.unwrap_or_else(|| format!("x{}/y/{number}.log", number % 2));
+            let (what, other) = (random(5), format!("made{}/{}", random(3), random(9)));
+            for checkout in [&known, &blind] {
+                touch(checkout, what, &file, &other);
+            }
+        }
+        let changes = known.changes(|_| true).unwrap();
+        assert_eq!(changes, blind.changes(|_| true).unwrap(), "round {round}");
+        assert_eq!(known.status().unwrap(), blind.status().unwrap());
+        let to = if random(2) == 0 { &tip } else { &next };
+        for checkout in [&known, &blind] {
+            checkout.reset(to).unwrap();
+        }
+        assert_eq!(names(known.folder().path()), names(blind.folder().path()), "round {round}");
+        known.folder_for_command(false);
+        assert_eq!(known.changes(|_| true).unwrap(), Changes::default(), "round {round}");
+        known.reset(to).unwrap();
+    }
+    assert!(known.folder().path().join("built/cache").exists(), "ignored files stay");
+}
+
+/// `a-b` stands between `a` and what is in it, wherever names are sorted.
+#[test]
+fn what_was_touched_twice_is_found_once() {
+    let sandbox = Sandbox::with(&[("a/b", "one\n"), ("a-b", "one\n")]);
+    let checkouts = Checkouts::new(sandbox.open(), "r1", &sandbox.cache(), false).unwrap();
+    let checkout = checkouts.open("slot-1").unwrap();
+    checkout.reset(&sandbox.git(&["rev-parse", "HEAD"])).unwrap();
+    for at in ["a", "a-b", "a/b", "a/c"] {
+        checkout.note(&path(at));
+    }
+    for at in ["a/b", "a-b", "a/c"] {
+        fs::write(checkout.folder().path().join(at), "two\n").unwrap();
+    }
+    let expected = ["a-b", "a/b", "a/c"].map(|at| written(at, "two\n"));
+    assert_eq!(checkout.changes(|_| true).unwrap().changes, expected);
+}
+
+/// What a tool may do at a path, and how the host hears of it.
+fn touch(checkout: &Checkout, what: usize, file: &str, other: &str) {
+    let root = CheckoutPath::top();
+    let note = |path: &CheckoutPath| checkout.note(path);
+    let folder = checkout.folder();
+    let area = WriteArea { folder, root: &root, keeper: None, witness: Some(&note) };
+    let (file, other) = (path(file), path(other));
+    // What can't be done is refused, in both checkouts alike.
+    let _ = match what {
+        0 => files::remove(area, &file),
+        1 => files::rename(area, &file, &other),
+        2 => files::rename(area, &file.parent().unwrap(), &other),
+        3 => files::write(area, &file, b"one\n", Some(true)).map(drop),
+        _ => files::write(area, &file, other.as_str().as_bytes(), None).map(drop),
+    };
 }

@@ -5,11 +5,15 @@
     reason = "the folders that hold checkouts, not what is in them"
 )]
 
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use ignore::WalkBuilder;
 
 use super::checkout::{Checkout, HOME, TEMPORARY, beside};
 use super::failed;
@@ -22,6 +26,16 @@ use crate::{Error, Result};
 
 /// A checkout may hold what other users of the machine must not read.
 const PRIVATE: u32 = 0o700;
+/// Below the cache folder.
+const FOLDER: &str = "checkouts";
+/// Marks checkouts that are to stay; no slot's name begins with a dot.
+const KEPT: &str = ".kept";
+/// The unit in which a file system counts what a file takes.
+const BLOCK: u64 = 512;
+/// A dead run's folder that is just being removed is waited for so often, so
+/// far apart.
+const TRIES: u32 = 1000;
+const BETWEEN_TRIES: Duration = Duration::from_millis(10);
 
 /// A run's checkouts. Their common folder is removed when this and the last of
 /// them are gone.
@@ -35,20 +49,85 @@ pub struct Checkouts {
 #[derive(Debug)]
 pub(super) struct RunFolder {
     path: PathBuf,
+    /// The run's id.
+    run: String,
+    /// Held by whoever has git keep something.
+    keeping: Mutex<()>,
+    /// Whether the checkouts stay when nobody works in them any more.
+    keep: bool,
+    /// Locked as long as the host lives: who can lock it has found a dead one's.
+    lock: File,
 }
 
 impl RunFolder {
-    /// Removes a folder of checkouts, whatever a worker has made of it.
-    pub(super) fn remove(&self, folder: &Path) -> io::Result<()> {
-        let (above, name) = above(folder)?;
-        removal::remove(above.directory(), name)
+    /// Makes the folder, or finds the one of a host that died.
+    fn open(path: PathBuf, run: &str, keep: bool) -> Result<Self> {
+        let doing = || format!("open the folder {}", path.display());
+        for _ in 0..TRIES {
+            make_private_folder(&path)?;
+            let lock = File::open(&path).map_err(failed(doing()))?;
+            match lock.try_lock() {
+                // Another run may just have removed it as a dead one's.
+                Ok(()) if is_at(&lock, &path).map_err(failed(doing()))? => {
+                    let run = run.to_owned();
+                    return Ok(Self { path, run, keeping: Mutex::default(), keep, lock });
+                }
+                Ok(()) | Err(TryLockError::WouldBlock) => thread::sleep(BETWEEN_TRIES),
+                Err(TryLockError::Error(error)) => return Err(failed(doing())(error)),
+            }
+        }
+        Err(Error::failed(format!(
+            "the folder {} is in use by another code-agent; wait for that and resume the run",
+            path.display()
+        )))
     }
 
-    /// Empties one that stays.
-    pub(super) fn empty(&self, folder: &Path) -> io::Result<()> {
-        let (above, name) = above(folder)?;
-        removal::empty(above.directory(), name)
+    /// The run's id.
+    pub(super) fn run(&self) -> &str {
+        &self.run
     }
+
+    /// Waits until nobody else of the run keeps something.
+    pub(super) fn keeping(&self) -> MutexGuard<'_, ()> {
+        // It guards nothing that a panic could leave half done.
+        self.keeping.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes a slot's checkout, unless it is to stay.
+    pub(super) fn close(&self, folder: &Path) -> io::Result<()> {
+        if self.keep { Ok(()) } else { remove(folder) }
+    }
+}
+
+impl Drop for RunFolder {
+    /// A host that died may have left checkouts that nobody opened again.
+    fn drop(&mut self) {
+        let path = self.path.display();
+        let done = match self.keep {
+            true => fs::write(self.path.join(KEPT), ""),
+            false => remove(&self.path),
+        };
+        if let Err(error) = done {
+            tracing::warn!(%path, %error, "the folder of a run's checkouts could not be removed");
+        }
+        // To close the file is not enough while a command that is just being
+        // started has a copy of it.
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(%path, %error, "a folder's lock goes only with this process");
+        }
+    }
+}
+
+/// Removes a folder of checkouts, whatever a worker has made of it.
+pub(super) fn remove(folder: &Path) -> io::Result<()> {
+    let (above, name) = above(folder)?;
+    removal::remove(above.directory(), name)
+}
+
+/// Empties one that stays.
+pub(super) fn empty(folder: &Path) -> io::Result<()> {
+    let (above, name) = above(folder)?;
+    removal::empty(above.directory(), name)
 }
 
 /// The folder that this one lies in, and its name there.
@@ -59,27 +138,68 @@ fn above(folder: &Path) -> io::Result<(Folder, &Path)> {
     }
 }
 
-impl Drop for RunFolder {
-    /// A host that died may have left checkouts that nobody opened again.
-    fn drop(&mut self) {
-        if let Err(error) = self.remove(&self.path) {
-            let path = self.path.display();
-            tracing::warn!(%path, %error, "the folder of a run's checkouts could not be removed");
-        }
+/// Whether the opened folder is still the one that has this name.
+fn is_at(folder: &File, path: &Path) -> io::Result<bool> {
+    let opened = folder.metadata()?;
+    match fs::symlink_metadata(path) {
+        Ok(named) => Ok((named.dev(), named.ino()) == (opened.dev(), opened.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes the checkouts that a run has left, also those that it was to keep;
+/// returns whether there were any. An error where its host lives.
+pub fn remove_checkouts(cache_folder: &Path, run: &str) -> Result<bool> {
+    run_reference(run)?;
+    let path = cache_folder.join(FOLDER).join(run);
+    remove_dead(&path).map_err(failed(format!("remove the checkouts in {}", path.display())))
+}
+
+/// Removes a folder whose host is gone; false where there is none, or it lives.
+fn remove_dead(path: &Path) -> io::Result<bool> {
+    let folder = match File::open(path) {
+        Ok(folder) => folder,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    match folder.try_lock() {
+        Ok(()) if is_at(&folder, path)? => remove(path).map(|()| true),
+        Ok(()) | Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
 impl Checkouts {
     /// Makes `checkouts/RUN` in the cache folder, which may not lie inside the
-    /// repository.
-    pub fn new(repository: Repository, run: &str, cache_folder: &Path) -> Result<Self> {
+    /// repository, and removes what dead runs of this repository left there. With
+    /// `keep`, the checkouts stay when the run has ended.
+    pub fn new(repository: Repository, run: &str, cache_folder: &Path, keep: bool) -> Result<Self> {
         run_reference(run)?;
-        let path = cache_folder.join("checkouts").join(run);
+        let path = cache_folder.join(FOLDER).join(run);
         refuse_inside(&repository, &path)?;
         make_private_folder(&path)?;
         let path = fs::canonicalize(&path).map_err(failed(format!("open {}", path.display())))?;
         refuse_inside(&repository, &path)?;
-        Ok(Self { repository, run_folder: Arc::new(RunFolder { path }) })
+        let run_folder = Arc::new(RunFolder::open(path, run, keep)?);
+        remove_leftovers(&repository, &run_folder)?;
+        Ok(Self { repository, run_folder })
+    }
+
+    /// The folder that holds them all, where they stay at the end.
+    pub fn kept(&self) -> Option<&Path> {
+        self.run_folder.keep.then_some(&*self.run_folder.path)
+    }
+
+    /// How many bytes of disk they take, temporary files of commands included.
+    pub fn disk_use(&self) -> u64 {
+        let entries = WalkBuilder::new(&self.run_folder.path)
+            .standard_filters(false)
+            .follow_links(false)
+            .build();
+        // What goes away or can't be looked at meanwhile is not counted.
+        let sizes = entries.filter_map(|entry| entry.ok()?.metadata().ok());
+        sizes.map(|metadata| metadata.blocks() * BLOCK).sum()
     }
 
     /// Opens a slot's checkout. It holds nothing (or what a dead process left)
@@ -101,7 +221,7 @@ impl Checkouts {
     /// A slot's folder for temporary files, emptied.
     pub fn temporary(&self, slot: &str) -> Result<PathBuf> {
         let path = beside(&self.run_folder.path.join(slot), TEMPORARY);
-        match self.run_folder.remove(&path) {
+        match remove(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(failed(format!("empty {}", path.display()))(error));
             }
@@ -120,6 +240,28 @@ impl Checkouts {
             .map_err(failed(format!("open {}", path.display())))?;
         Ok(path)
     }
+}
+
+/// Removes the checkouts of runs of this repository whose host is gone, but
+/// for those that were to stay.
+fn remove_leftovers(repository: &Repository, own: &RunFolder) -> Result<()> {
+    let Some(folder) = own.path.parent() else { return Ok(()) };
+    let doing = || format!("look for leftovers in {}", folder.display());
+    for entry in fs::read_dir(folder).map_err(failed(doing()))? {
+        let path = entry.map_err(failed(doing()))?.path();
+        let run = path.file_name().and_then(|name| name.to_str());
+        let is_ours = run.is_some_and(|run| run != own.run && repository.tip(run).is_ok());
+        if !is_ours || path.join(KEPT).exists() {
+            continue;
+        }
+        // They are in nobody's way but the disk's.
+        match remove_dead(&path) {
+            Ok(true) => tracing::info!("removed the checkouts of a dead run, {}", path.display()),
+            Ok(false) => {}
+            Err(error) => tracing::warn!("{} could not be removed: {error}", path.display()),
+        }
+    }
+    Ok(())
 }
 
 /// Checkouts inside the repository would turn up in the user's `git status`.

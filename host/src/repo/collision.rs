@@ -10,14 +10,14 @@ use git2::{Index, IndexEntry, MergeFileInput, MergeFileOptions, Oid, Tree};
 use super::changes::{Change, ChangeKind, Mode};
 use super::checkout::Checkout;
 use super::landing::MEMORY_FIRST;
-use super::merge::{lost_paths, merged_index, touching_commits};
+use super::merge::{lost_paths, merged_index, touched_paths, touching_commits, written_paths};
 use super::open::Repository;
 use super::path::CheckoutPath;
 use super::tree::{Found, difference, found_at, with_changes};
 use super::views::{print, print_at};
 use super::{commit_id, failed};
-use crate::Result;
 use crate::types::Collision;
+use crate::{Error, Result};
 
 /// More collisions than this are no merge that anybody has an overview of.
 const MOST_COLLISIONS: usize = 100;
@@ -258,7 +258,8 @@ impl Layout<'_> {
     /// What the worker did and neither stands in the layout nor has been told.
     fn tell_lost(&mut self, base: &Tree<'_>, worker: &[Change]) -> Result<(), git2::Error> {
         let result = self.git.find_tree(with_changes(self.git, self.tip, &self.changes)?)?;
-        for path in lost_paths(self.git, [base, self.tip, &result], worker)? {
+        let theirs = touched_paths(self.git, base, self.tip)?;
+        for path in lost_paths(self.git, &result, &written_paths(worker), &theirs)? {
             self.tell(&path);
         }
         Ok(())
@@ -329,7 +330,8 @@ fn mark([origin, branch, worker]: [&[u8]; 3], length: u16) -> Result<Option<Vec<
 /// it was laid out.
 pub fn still_marked(checkout: &Checkout, collisions: &[Collision]) -> Result<Vec<String>> {
     let mut found = Vec::new();
-    for change in checkout.changes()?.changes {
+    let changes = checkout.changes(|_| true).map_err(|error| Error::failed(error.to_string()))?;
+    for change in changes.changes {
         let ChangeKind::Written { bytes, .. } = &change.kind else { continue };
         let collision = collisions.iter().find(|one| one.path == change.path.as_str());
         let length = collision.and_then(|collision| collision.markers).map(usize::from);

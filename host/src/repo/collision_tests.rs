@@ -40,7 +40,7 @@ impl Sides {
     /// The layout, in a checkout on the tip.
     fn checkout(&self, laid: &LaidOut) -> Checkout {
         let checkouts =
-            Checkouts::new(self.repository.clone(), "r1", &self.sandbox.cache()).unwrap();
+            Checkouts::new(self.repository.clone(), "r1", &self.sandbox.cache(), false).unwrap();
         let checkout = checkouts.open("slot-1").unwrap();
         checkout.reset(&self.tip).unwrap();
         checkout.lay(&laid.changes).unwrap();
@@ -75,8 +75,13 @@ fn the_same_lines_get_markers_and_the_rest_is_there() {
                   >>>>>>> the worker\n3\n";
     assert_eq!(text_at(&laid, "a"), marked);
     let checkout = sides.checkout(&laid);
-    let mut names: Vec<String> =
-        checkout.changes().unwrap().changes.iter().map(|one| one.path.to_string()).collect();
+    let mut names: Vec<String> = checkout
+        .changes(|_| true)
+        .unwrap()
+        .changes
+        .iter()
+        .map(|one| one.path.to_string())
+        .collect();
     names.sort();
     assert_eq!(names, ["a", "b", "gone"]);
     assert_eq!(still_marked(&checkout, &laid.collisions).unwrap(), ["a"]);

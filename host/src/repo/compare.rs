@@ -81,15 +81,17 @@ impl Held {
     }
 
     /// The base's files at a path and below it.
-    pub(super) fn at_and_below(&self, at: &CheckoutPath) -> impl Iterator<Item = &CheckoutPath> {
-        let itself = self.files.get_key_value(at).map(|(path, _)| path);
-        itself.into_iter().chain(self.below(at.as_str()))
+    pub(super) fn at_and_below(
+        &self,
+        at: &CheckoutPath,
+    ) -> impl Iterator<Item = (&CheckoutPath, &Tracked)> {
+        self.files.get_key_value(at).into_iter().chain(self.below(at.as_str()))
     }
 
-    fn below(&self, folder: &str) -> impl Iterator<Item = &CheckoutPath> {
+    fn below(&self, folder: &str) -> impl Iterator<Item = (&CheckoutPath, &Tracked)> {
         let start = if folder.is_empty() { String::new() } else { format!("{folder}/") };
         let from = self.files.range::<str, _>((Bound::Included(start.as_str()), Bound::Unbounded));
-        from.map(|(path, _)| path).take_while(move |path| path.as_str().starts_with(&start))
+        from.take_while(move |(path, _)| path.as_str().starts_with(&start))
     }
 
     fn is_in_submodule(&self, path: &CheckoutPath) -> bool {
@@ -160,11 +162,11 @@ fn new_file(folder: &Folder, held: &Held, path: &Path) -> io::Result<Option<Diff
 pub(super) fn is_same(
     directory: &Dir,
     path: &CheckoutPath,
+    tracked: &Tracked,
     mode: Mode,
     metadata: &Metadata,
     held: &Held,
 ) -> io::Result<bool> {
-    let Some(tracked) = held.files.get(path) else { return Ok(false) };
     let Some(stamp) = tracked.stamp else { return Ok(false) };
     let now = Stamp::of(metadata);
     if mode != tracked.mode || now.size != stamp.size {

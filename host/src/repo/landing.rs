@@ -5,6 +5,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use git2::{Oid, Signature, Time};
 use tokio::sync::{mpsc, oneshot};
@@ -20,6 +21,9 @@ use crate::{Error, Result, crash};
 
 /// How many may wait in the channel, and how many make a group at most.
 const GROUP: usize = 64;
+/// How long a group waits for the next one to come, and how often at most.
+const PAUSE: Duration = Duration::from_millis(1);
+const MOST_PAUSES: u32 = 10;
 /// Above the loose (1) and packed (2) backends of libgit2, so that what is
 /// written goes to memory.
 pub(super) const MEMORY_FIRST: i32 = 1_000;
@@ -73,6 +77,9 @@ pub enum LandError {
     /// There is nothing to land: the tip has it all already.
     #[error("nothing differs from what has landed already")]
     Nothing,
+    /// What would have landed is not the commit that was checked.
+    #[error("the branch is not what it was when this was checked")]
+    Unchecked,
     /// Only a person can mend it.
     #[error(transparent)]
     Failed(#[from] Error),
@@ -112,9 +119,14 @@ pub trait LandingLog: Send + 'static {
     fn ended(&mut self, landing: &Landing, outcome: &Result<Landed, LandError>);
 }
 
+type Outcome = Result<Landed, LandError>;
+
+/// What one caller wants to land.
 struct Waiting {
-    landing: Landing,
-    answer: oneshot::Sender<Result<Landed, LandError>>,
+    landings: Vec<Landing>,
+    /// The commit that these have to come to, or none of them lands.
+    checked: Option<Oid>,
+    answer: oneshot::Sender<Vec<Outcome>>,
 }
 
 /// The thread that lands, and the way to it.
@@ -131,9 +143,18 @@ impl Lander {
         run_tip(&repository.git()?, &run)?;
         let (queue, mut waiting) = mpsc::channel(GROUP);
         let work = move || {
-            let mut group = Vec::new();
+            let (mut group, mut last) = (Vec::new(), 0);
             while waiting.blocking_recv_many(&mut group, GROUP) > 0 {
-                land_and_answer(&repository, &run, std::mem::take(&mut group), &mut log);
+                if last > 1 {
+                    gather(&mut waiting, &mut group);
+                }
+                last = group.len();
+                let (checked, group): (Vec<Waiting>, Vec<Waiting>) =
+                    group.drain(..).partition(|waiting: &Waiting| waiting.checked.is_some());
+                let groups = checked.into_iter().map(|alone| vec![alone]).chain([group]);
+                for group in groups.filter(|group| !group.is_empty()) {
+                    land_and_answer(&repository, &run, group, &mut log);
+                }
             }
         };
         let thread = std::thread::Builder::new().name("landing".to_owned()).spawn(work);
@@ -144,14 +165,28 @@ impl Lander {
     /// Lands, and waits for it. Dropping the future while it waits does not
     /// take back what is on its way.
     pub async fn land(&self, landing: Landing) -> Result<Landed, LandError> {
-        let ended =
-            || LandError::Failed(Error::failed("the landing thread has ended; resume the run"));
-        let queue = lock(&self.queue).clone().ok_or_else(ended)?;
-        let (answer, outcome) = oneshot::channel();
-        queue.send(Waiting { landing, answer }).await.map_err(|_| ended())?;
+        let mut outcomes = self.hand_over(vec![landing], None).await?;
+        outcomes.pop().unwrap_or_else(|| Err(has_ended().into()))
+    }
+
+    /// Lands these one on the other, in one step, if they come to the commit that
+    /// `stack` has made of them; else those that still may are `Unchecked`.
+    pub async fn land_checked(&self, landings: Vec<Landing>, commit: &str) -> Result<Vec<Outcome>> {
+        self.hand_over(landings, Some(commit_id(commit)?)).await
+    }
+
+    async fn hand_over(
+        &self,
+        landings: Vec<Landing>,
+        checked: Option<Oid>,
+    ) -> Result<Vec<Outcome>> {
+        let queue = lock(&self.queue).clone().ok_or_else(has_ended)?;
+        let (answer, outcomes) = oneshot::channel();
+        let waiting = Waiting { landings, checked, answer };
+        queue.send(waiting).await.map_err(|_| has_ended())?;
         // Whoever waits for its landing must not keep the thread from ending.
         drop(queue);
-        outcome.await.map_err(|_| ended())?
+        outcomes.await.map_err(|_| has_ended())
     }
 
     /// Lands what waits, takes nothing more and joins the thread. Blocks.
@@ -170,9 +205,31 @@ impl Drop for Lander {
     }
 }
 
+fn has_ended() -> Error {
+    Error::failed("the landing thread has ended; resume the run")
+}
+
 /// What the locks guard is whole at any time, whoever panicked.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Where several landed together the last time, more are likely on their way: a
+/// group costs as many syncs as one landing does, so it waits for them for as
+/// long as they keep coming.
+fn gather(waiting: &mut mpsc::Receiver<Waiting>, group: &mut Vec<Waiting>) {
+    for _ in 0..MOST_PAUSES {
+        let before = group.len();
+        std::thread::sleep(PAUSE);
+        while group.len() < GROUP
+            && let Ok(more) = waiting.try_recv()
+        {
+            group.push(more);
+        }
+        if group.len() == before || group.len() == GROUP {
+            return;
+        }
+    }
 }
 
 fn land_and_answer(
@@ -181,17 +238,23 @@ fn land_and_answer(
     group: Vec<Waiting>,
     log: &mut impl LandingLog,
 ) {
-    let (landings, answers): (Vec<_>, Vec<_>) =
-        group.into_iter().map(|waiting| (waiting.landing, waiting.answer)).unzip();
-    let outcomes = land_those_in_time(repository, run, &landings, log).unwrap_or_else(|error| {
-        tracing::error!(run, %error, "a group of landings failed");
-        landings.iter().map(|_| Err(LandError::Failed(error.clone()))).collect()
-    });
+    let checked = group.first().and_then(|waiting| waiting.checked);
+    let (mut landings, mut answers) = (Vec::new(), Vec::new());
+    for waiting in group {
+        answers.push((waiting.landings.len(), waiting.answer));
+        landings.extend(waiting.landings);
+    }
+    let mut outcomes =
+        land_those_in_time(repository, run, &landings, checked, log).unwrap_or_else(|error| {
+            tracing::error!(run, %error, "a group of landings failed");
+            landings.iter().map(|_| Err(LandError::Failed(error.clone()))).collect()
+        });
     for (landing, outcome) in landings.iter().zip(&outcomes) {
         log.ended(landing, outcome);
     }
-    for (answer, outcome) in answers.into_iter().zip(outcomes) {
-        if answer.send(outcome).is_err() {
+    for (count, answer) in answers {
+        let own = outcomes.drain(..count.min(outcomes.len())).collect();
+        if answer.send(own).is_err() {
             tracing::debug!(run, "nobody waits for a landing any more");
         }
     }
@@ -203,13 +266,14 @@ fn land_those_in_time(
     repository: &Repository,
     run: &str,
     landings: &[Landing],
+    checked: Option<Oid>,
     log: &mut impl LandingLog,
-) -> Result<Vec<Result<Landed, LandError>>> {
+) -> Result<Vec<Outcome>> {
     let mut late: Vec<String> = Vec::new();
     loop {
         let in_time: Vec<&Landing> =
             landings.iter().filter(|landing| !late.contains(&landing.landing_id)).collect();
-        match land_group(repository, run, &in_time, log)? {
+        match land_group(repository, run, &in_time, checked, log)? {
             Group::Late(more) => late.extend(more),
             Group::Ended(outcomes) => {
                 let mut outcomes = outcomes.into_iter();
@@ -225,7 +289,7 @@ fn land_those_in_time(
 
 enum Group {
     /// One outcome for each landing.
-    Ended(Vec<Result<Landed, LandError>>),
+    Ended(Vec<Outcome>),
     /// Nothing landed: these come too late.
     Late(Vec<String>),
 }
@@ -236,6 +300,7 @@ fn land_group(
     repository: &Repository,
     run: &str,
     landings: &[&Landing],
+    checked: Option<Oid>,
     log: &mut impl LandingLog,
 ) -> Result<Group> {
     let git = repository.git()?;
@@ -262,6 +327,10 @@ fn land_group(
         }
         outcomes.push(outcome.map(|(commit, files)| Landed { commit: commit.to_string(), files }));
     }
+    if checked.is_some_and(|checked| checked != tip) {
+        let outcomes = landings.iter().map(|_| Err(LandError::Unchecked)).collect();
+        return Ok(Group::Ended(outcomes));
+    }
     if commits.is_empty() {
         return Ok(Group::Ended(outcomes));
     }
@@ -278,12 +347,38 @@ fn land_group(
     Ok(Group::Ended(outcomes))
 }
 
-/// Makes the commit that would land now, without landing it: for a look at it
-/// before. Nothing refers to it, so that git forgets it in time.
-pub fn try_out(repository: &Repository, run: &str, landing: &Landing) -> Result<String, LandError> {
+/// What landings would come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stack {
+    /// The commit that the run stands on.
+    pub tip: String,
+    /// The commit of each, or why it can't land.
+    pub commits: Vec<Result<String, LandError>>,
+}
+
+/// Makes the commits that would land now one on the other, without landing them:
+/// for a look at them before. What can't land is left out of those that follow.
+/// Nothing refers to the commits, so that git forgets them in time; but they are
+/// safe on the disk like all others, for what lands later may hold the same.
+pub fn stack(repository: &Repository, run: &str, landings: &[&Landing]) -> Result<Stack> {
     let git = repository.git()?;
-    let tip = run_tip(&git, run)?;
-    land_one(&git, run, tip, landing).map(|(commit, _)| commit.to_string())
+    let odb = git.odb().map_err(failed("open the repository's objects"))?;
+    let _in_memory = odb
+        .add_new_mempack_backend(MEMORY_FIRST)
+        .map_err(failed("keep a stack's objects in memory"))?;
+    let start = run_tip(&git, run)?;
+    let (mut tip, mut made) = (start, Vec::new());
+    let mut put_on = |landing: &&Landing| {
+        let (commit, _) = land_one(&git, run, tip, landing)?;
+        tip = commit;
+        made.push(commit);
+        Ok(commit.to_string())
+    };
+    let commits = landings.iter().map(&mut put_on).collect();
+    if !made.is_empty() {
+        pack::write(&git, repository.common_directory(), run, start, &made)?;
+    }
+    Ok(Stack { tip: start.to_string(), commits })
 }
 
 /// Merges one landing onto the tip and makes its commit, in memory.

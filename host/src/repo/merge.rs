@@ -1,11 +1,11 @@
-//! Putting one worker's changes onto the tip, in memory. Attributes can choose
-//! among libgit2's built-in ways to merge a file, and nothing else: it runs no
-//! driver, filter or hook of the repository.
+//! Putting one worker's changes onto the tip, or two histories together, in
+//! memory. Attributes can choose among libgit2's built-in ways to merge a file,
+//! and nothing else: it runs no driver, filter or hook of the repository.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use git2::build::TreeUpdateBuilder;
-use git2::{FileMode, Index, MergeOptions, Oid, Sort, Tree};
+use git2::{ErrorCode, FileMode, Index, MergeOptions, Oid, Sort, Tree};
 
 use super::changes::{Change, ChangeKind, Mode};
 use super::path::CheckoutPath;
@@ -76,23 +76,91 @@ fn merge_whole(
     changes: &[Change],
 ) -> Result<Merged, git2::Error> {
     let worker = git.find_tree(with_changes(git, base, changes)?)?;
-    let mut merged = merged_index(git, [base, tip, &worker])?;
+    let merged = merged_index(git, [base, tip, &worker])?;
+    finished(git, merged, [base, tip], written_paths(changes))
+}
+
+/// Merges two trees that both come from `base`.
+pub(super) fn merge_sides(
+    git: &git2::Repository,
+    base: &Tree<'_>,
+    ours: &Tree<'_>,
+    theirs: &Tree<'_>,
+) -> Result<Merged, git2::Error> {
+    let merged = merged_index(git, [base, ours, theirs])?;
+    finished(git, merged, [base, ours], touched_paths(git, base, theirs)?)
+}
+
+/// Merges two commits from where their histories parted; a conflict that names
+/// no path where they never were together.
+pub(super) fn merge_histories(
+    git: &git2::Repository,
+    ours: Oid,
+    theirs: Oid,
+) -> Result<Merged, git2::Error> {
+    let base = match git.merge_base(ours, theirs) {
+        Ok(base) => git.find_commit(base)?.tree()?,
+        Err(error) if error.code() == ErrorCode::NotFound => {
+            return Ok(Merged::Conflict(Vec::new()));
+        }
+        Err(error) => return Err(error),
+    };
+    let (ours, theirs) = (git.find_commit(ours)?, git.find_commit(theirs)?);
+    // Where there is more than one such place, this merges those first.
+    let merged = git.merge_commits(&ours, &theirs, Some(&with_renames()))?;
+    finished(git, merged, [&base, &ours.tree()?], touched_paths(git, &base, &theirs.tree()?)?)
+}
+
+fn with_renames() -> MergeOptions {
+    let mut options = MergeOptions::new();
+    options.find_renames(true);
+    options
+}
+
+fn finished(
+    git: &git2::Repository,
+    mut merged: Index,
+    [base, tip]: [&Tree<'_>; 2],
+    ours: BTreeMap<CheckoutPath, bool>,
+) -> Result<Merged, git2::Error> {
     if merged.has_conflicts() {
         return Ok(Merged::Conflict(conflicting_paths(&merged)?));
     }
     let result = merged.write_tree_to(git)?;
-    let lost = lost_paths(git, [base, tip, &git.find_tree(result)?], changes)?;
+    let theirs = touched_paths(git, base, tip)?;
+    let lost = lost_paths(git, &git.find_tree(result)?, &ours, &theirs)?;
     Ok(if lost.is_empty() { Merged::Tree(result) } else { Merged::Conflict(lost) })
+}
+
+/// The paths in which a side differs from the base, and whether it has them.
+pub(super) fn touched_paths(
+    git: &git2::Repository,
+    base: &Tree<'_>,
+    side: &Tree<'_>,
+) -> Result<BTreeMap<CheckoutPath, bool>, git2::Error> {
+    let mut touched = BTreeMap::new();
+    for delta in difference(git, Some(base), side)? {
+        let path = String::from_utf8(delta.path).ok();
+        // A name that no checkout may hold can't have been touched by a worker.
+        if let Some(path) = path.and_then(|path| CheckoutPath::parse_file(&path).ok()) {
+            touched.insert(path, delta.new.is_some());
+        }
+    }
+    Ok(touched)
+}
+
+/// The paths that somebody changed, and whether they are there then.
+pub(super) fn written_paths(changes: &[Change]) -> BTreeMap<CheckoutPath, bool> {
+    let there = |change: &Change| matches!(change.kind, ChangeKind::Written { .. });
+    changes.iter().map(|change| (change.path.clone(), there(change))).collect()
 }
 
 /// Finds what both sides renamed or changed; conflicts stay in the index.
 pub(super) fn merged_index(
     git: &git2::Repository,
-    [base, tip, worker]: [&Tree<'_>; 3],
+    [base, ours, theirs]: [&Tree<'_>; 3],
 ) -> Result<Index, git2::Error> {
-    let mut options = MergeOptions::new();
-    options.find_renames(true);
-    git.merge_trees(base, tip, worker, Some(&options))
+    git.merge_trees(base, ours, theirs, Some(&with_renames()))
 }
 
 /// What only one side changed has to be there (or be gone) in the result.
@@ -101,25 +169,14 @@ pub(super) fn merged_index(
 /// `merge_diff_detect_df_conflict` compares with the entry before only).
 pub(super) fn lost_paths(
     git: &git2::Repository,
-    [base, tip, result]: [&Tree<'_>; 3],
-    changes: &[Change],
+    result: &Tree<'_>,
+    ours: &BTreeMap<CheckoutPath, bool>,
+    theirs: &BTreeMap<CheckoutPath, bool>,
 ) -> Result<Vec<String>, git2::Error> {
-    let ours: BTreeMap<&CheckoutPath, bool> = changes
-        .iter()
-        .map(|change| (&change.path, matches!(change.kind, ChangeKind::Written { .. })))
-        .collect();
-    let mut theirs = BTreeMap::new();
-    for delta in difference(git, Some(base), tip)? {
-        let path = String::from_utf8(delta.path).ok();
-        // A name that no checkout may hold can't have been touched by a worker.
-        if let Some(path) = path.and_then(|path| CheckoutPath::parse_file(&path).ok()) {
-            theirs.insert(path, delta.new.is_some());
-        }
-    }
-    let only_ours = ours.iter().filter(|(path, _)| !theirs.contains_key(**path));
-    let only_theirs = theirs.iter().filter(|(path, _)| !ours.contains_key(path));
+    let only_ours = ours.iter().filter(|(path, _)| !theirs.contains_key(*path));
+    let only_theirs = theirs.iter().filter(|(path, _)| !ours.contains_key(*path));
     let mut lost = BTreeSet::new();
-    for (path, there) in only_ours.map(|(path, there)| (*path, there)).chain(only_theirs) {
+    for (path, there) in only_ours.chain(only_theirs) {
         let found = found_at(git, result, path)?;
         let present = matches!(found, Found::File { .. } | Found::Submodule { .. });
         if present != *there {

@@ -16,10 +16,11 @@ use git2::build::CheckoutBuilder;
 use git2::{ErrorCode, Oid};
 
 use super::open::Repository;
-use super::references::{run_reference, run_tip, sync_reference};
+use super::prune::OURS;
+use super::references::{run_tip, sync_reference};
 use super::tree::difference;
 use super::worktrees::{self, Holder};
-use super::{commit_id, failed, pack};
+use super::{commit_id, failed, kept, pack};
 use crate::Result;
 
 /// Marks that a run's work is on its way into working trees; names the commit.
@@ -38,14 +39,13 @@ impl Repository {
         let git = self.git()?;
         let tip = run_tip(&git, run)?;
         let common = self.common_directory();
-        for name in [run_reference(run)?, format!("{MOVING}{run}")] {
-            remove_lock(&common.join(format!("{name}.lock")), |_| true)?;
-        }
+        remove_locks_of(common, run)?;
         // Others write the branch too; a lock of ours names the run's tip, or
         // nothing where the host died before it wrote.
         let ours = |text: &str| text.trim().is_empty() || text.trim() == tip.to_string();
         remove_lock(&common.join(format!("{}.lock", self.branch_reference())), ours)?;
         pack::remove_leftovers(common, run)?;
+        kept::remove_locks(common, run)?;
         remove_unfinished_objects(&common.join("objects"), SystemTime::now())?;
         let Some(to) = moving(&git, run)? else { return Ok(()) };
         for holder in worktrees::holders(self)? {
@@ -95,6 +95,36 @@ fn moving(git: &git2::Repository, run: &str) -> Result<Option<Oid>> {
         Ok(to) => Ok(Some(to)),
         Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
         Err(error) => Err(failed(format!("read `{name}`"))(error)),
+    }
+}
+
+/// Removes the locks of all references that are the run's, of whatever kind:
+/// each would keep a later one of that name from being made.
+fn remove_locks_of(common: &Path, run: &str) -> Result<()> {
+    let ours = common.join(OURS);
+    let doing = || failed(format!("look for a dead process's locks in {}", ours.display()));
+    for kind in listed(&ours).map_err(doing())? {
+        for path in listed(&kind).map_err(doing())? {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let rest = name.strip_suffix(".lock").and_then(|name| name.strip_prefix(run));
+            if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-')) {
+                remove_lock(&path, |_| true)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What lies in a folder; nothing where there is none.
+fn listed(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    match fs::read_dir(folder) {
+        Ok(entries) => entries.map(|entry| entry.map(|entry| entry.path())).collect(),
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+        {
+            Ok(Vec::new())
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -262,6 +292,27 @@ mod tests {
         assert_eq!(repository.end_cycle("r1").unwrap(), BranchOutcome::Moved { to: commit });
         assert_eq!(sandbox.read("a"), "two\nlines\n");
         assert!(!sandbox.git(&["for-each-ref"]).contains("moving"));
+    }
+
+    #[test]
+    fn a_dead_hosts_locks_are_in_nobodys_way_and_another_runs_stay() {
+        let sandbox = files();
+        let (repository, commit) = landed(&sandbox);
+        let start = sandbox.git(&["rev-parse", "main"]);
+        let lock = |name: &str| {
+            let path = sandbox.top().join(".git/refs/code-agent").join(format!("{name}.lock"));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "").unwrap();
+            path
+        };
+        let short = &commit[..10];
+        let ours = [lock(&format!("rolled-back/r1-{short}")), lock("fetched/r1"), lock("runs/r1")];
+        let others = [lock("runs/r10"), lock("fetched/r2")];
+        assert!(repository.roll_back("r1", &commit, &start).is_err());
+        repository.recover("r1").unwrap();
+        assert!(ours.iter().all(|path| !path.exists()));
+        assert!(others.iter().all(|path| path.exists()));
+        repository.roll_back("r1", &commit, &start).unwrap();
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::open::Repository;
 use super::path::CheckoutPath;
 use super::sync::sync_all;
 use super::tree::{Found, found_at};
+use super::working_tree::descends;
 use super::{commit_id, failed, worktrees};
 use crate::{Error, Result};
 
@@ -61,6 +62,25 @@ impl Repository {
     /// The commit that the run's reference stands on.
     pub fn tip(&self, run: &str) -> Result<String> {
         Ok(run_tip(&self.git()?, run)?.to_string())
+    }
+
+    /// Takes in what a person has added to the branch on top of the run's work,
+    /// while nobody was at work: the run goes on from there.
+    pub fn adopt(&self, run: &str) -> Result<()> {
+        let git = self.git()?;
+        let tip = run_tip(&git, run)?;
+        let Some(branch) = self.branch_commit(&git)?.filter(|_| self.auto_commit()) else {
+            return Ok(());
+        };
+        if branch == tip
+            || !descends(&git, branch, tip)?
+            || self.holds_rolled_back(&git, run, branch)?
+        {
+            return Ok(());
+        }
+        let name = run_reference(run)?;
+        move_reference(&git, &name, tip, branch, "code-agent: goes on from the branch")?;
+        sync_reference(self.common_directory(), &name)
     }
 
     /// The first `max_bytes` bytes of a file as it is in a commit; ask for one
@@ -199,6 +219,23 @@ mod tests {
         assert_eq!(start, repository.tip("r1").unwrap());
         assert!(repository.begin("r1").is_err(), "a run begins once");
         assert!(matches!(repository.begin("a/b"), Err(Error::Usage(_))));
+    }
+
+    #[test]
+    fn a_run_goes_on_from_what_was_added_to_its_branch() {
+        let sandbox = Sandbox::with(&[("a", "one\n")]);
+        let repository = sandbox.open();
+        let start = repository.begin("r1").unwrap();
+        sandbox.git(&["commit", "--quiet", "--allow-empty", "--message", "mine"]);
+        let mine = sandbox.git(&["rev-parse", "HEAD"]);
+        let uncommitted = Repository::open(sandbox.top(), "main", false).unwrap();
+        uncommitted.adopt("r1").unwrap();
+        assert_eq!(repository.tip("r1").unwrap(), start, "its branch does not move");
+        repository.adopt("r1").unwrap();
+        assert_eq!(repository.tip("r1").unwrap(), mine);
+        sandbox.git(&["commit", "--quiet", "--amend", "--allow-empty", "--message", "other"]);
+        repository.adopt("r1").unwrap();
+        assert_eq!(repository.tip("r1").unwrap(), mine, "what went another way stays apart");
     }
 
     #[test]

@@ -15,6 +15,16 @@ use super::scan::{Obeyed, Untracked, scan};
 use super::touched::{Touched, is_ignore_file};
 use super::tree::difference;
 
+/// What becomes of new files that neither the commit has nor its `.gitignore`
+/// files name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leavings {
+    /// They go.
+    Removed,
+    /// They stay, unless something of the commit lies in their place.
+    Kept,
+}
+
 /// Makes the folder that of the target commit, by a look at what may have
 /// changed since it was put to `held` and at what differs between the two.
 pub(super) fn put_back(
@@ -22,6 +32,7 @@ pub(super) fn put_back(
     folder: &Folder,
     mut held: Held,
     touched: Touched,
+    leavings: Leavings,
     target: Oid,
 ) -> io::Result<Held> {
     let touched = if held.base.is_none() { Touched::Anything } else { touched };
@@ -32,7 +43,8 @@ pub(super) fn put_back(
         write_ignore_files(git, folder, &mut held)?;
     }
     let found = scan(folder, &held, &touched, Obeyed::OfBase)?;
-    for untracked in found.untracked.iter().filter(|untracked| !untracked.is_folder) {
+    let leavings = if leavings == Leavings::Kept { &[] } else { found.untracked.as_slice() };
+    for untracked in leavings.iter().filter(|untracked| !untracked.is_folder) {
         clear(folder.directory(), &untracked.path)?;
     }
     let missing: Vec<CheckoutPath> = found.changed.into_iter().map(|found| found.path).collect();
@@ -93,11 +105,13 @@ fn remove_moved(folder: &Folder, held: &Held, moved: &[CheckoutPath]) -> io::Res
 fn write_ignore_files(git: &git2::Repository, folder: &Folder, held: &mut Held) -> io::Result<()> {
     let mut real_folders = HashMap::new();
     let mut missing = Vec::new();
-    for path in held.files.keys().filter(|path| is_ignore_file(path)) {
+    for (path, tracked) in held.files.iter().filter(|(path, _)| is_ignore_file(path)) {
         let metadata = lstat(folder.directory(), path, &mut real_folders)?;
         let found = metadata.as_ref().and_then(|metadata| Some((mode_of(metadata)?, metadata)));
         let is_there = match found {
-            Some((mode, metadata)) => is_same(folder.directory(), path, mode, metadata, held)?,
+            Some((mode, metadata)) => {
+                is_same(folder.directory(), path, tracked, mode, metadata, held)?
+            }
             None => false,
         };
         if !is_there {

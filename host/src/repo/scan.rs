@@ -2,18 +2,24 @@
 //! may have changed: the base's files that are not as they should be, and what
 //! the base does not have. One pass, and one `lstat` for each file. Reads only.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
 
 use cap_std::fs::{Dir, Metadata};
 
-use super::compare::{Difference, Held, is_absent, is_same, lstat, mode_of};
+use super::compare::{Difference, Held, Tracked, is_absent, is_same, lstat, mode_of};
 use super::contents::at;
 use super::folder::Folder;
 use super::ignored::{Rules, is_ignored, rules_in};
 use super::path::{CheckoutPath, LONGEST_PATH, is_dot_git};
 use super::touched::Touched;
+
+/// So many folders are enough to be shared out.
+const SHARED_FOLDERS: usize = 8;
+/// How many threads look at once: many slots may be looked at side by side.
+const MOST_THREADS: usize = 4;
 
 /// Whose `.gitignore` files are obeyed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,32 +58,31 @@ pub(super) fn scan(
     touched: &Touched,
     obeyed: Obeyed,
 ) -> io::Result<Scanned> {
-    let mut look = Look {
-        directory: folder.directory(),
-        held,
-        obeyed,
-        seen: HashSet::new(),
-        real_folders: HashMap::new(),
-        rules: HashMap::new(),
-        reported: HashSet::new(),
-        found: Scanned::default(),
-    };
+    let mut look = Look::new(folder.directory(), held, obeyed);
     match touched {
         Touched::Paths(paths) => {
-            let mut last: Option<&CheckoutPath> = None;
-            for path in paths {
-                if !last.is_some_and(|last| path.is_within(last)) {
-                    look.at_path(path)?;
-                    last = Some(path);
-                }
-            }
+            let alone: Vec<_> = paths.iter().filter(|path| !lies_below(path, paths)).collect();
+            alone.iter().try_for_each(|path| look.at_path(path))?;
+            look.unseen(&alone)?;
         }
         Touched::Anything | Touched::AnythingEver => {
-            look.everywhere_below(PathBuf::new(), None)?;
-            look.unseen(&CheckoutPath::top())?;
+            look.everywhere()?;
+            look.unseen(&[&CheckoutPath::top()])?;
         }
     }
     Ok(look.found)
+}
+
+/// Whether one of these paths is that of a folder that this one lies in.
+fn lies_below(path: &CheckoutPath, paths: &BTreeSet<CheckoutPath>) -> bool {
+    let mut folder = path.parent();
+    while let Some(above) = folder {
+        if paths.contains(&above) {
+            return true;
+        }
+        folder = above.parent();
+    }
+    false
 }
 
 /// A look that is under way.
@@ -85,8 +90,9 @@ struct Look<'a> {
     directory: &'a Dir,
     held: &'a Held,
     obeyed: Obeyed,
-    /// The base's files that were found in their folders.
-    seen: HashSet<&'a CheckoutPath>,
+    /// The base's files that were found in their folders, by the addresses of
+    /// their paths; each once.
+    seen: Vec<usize>,
     real_folders: HashMap<CheckoutPath, bool>,
     /// The rules in folders above touched paths.
     rules: HashMap<PathBuf, Rules>,
@@ -95,20 +101,33 @@ struct Look<'a> {
     found: Scanned,
 }
 
+/// A folder to be looked into, and the rules that hold where it lies.
+type Place = (PathBuf, Rules);
+
 impl<'a> Look<'a> {
+    fn new(directory: &'a Dir, held: &'a Held, obeyed: Obeyed) -> Self {
+        Self {
+            directory,
+            held,
+            obeyed,
+            seen: Vec::new(),
+            real_folders: HashMap::new(),
+            rules: HashMap::new(),
+            reported: HashSet::new(),
+            found: Scanned::default(),
+        }
+    }
+
     /// Looks at a path and all that is below it.
     fn at_path(&mut self, path: &CheckoutPath) -> io::Result<()> {
-        if let Some(rules) = self.rules_above(path)?
-            && let Some(metadata) = lstat(self.directory, path, &mut self.real_folders)?
-        {
-            let relative = path.as_path().to_owned();
-            if let Some(folder) =
-                self.entry(relative, &rules, metadata.is_dir(), || Ok(metadata))?
-            {
-                self.everywhere_below(folder, rules)?;
-            }
+        let Some(rules) = self.rules_above(path)? else { return Ok(()) };
+        let found = lstat(self.directory, path, &mut self.real_folders)?;
+        let Some(metadata) = found else { return Ok(()) };
+        let relative = path.as_path().to_owned();
+        match self.entry(relative, &rules, metadata.is_dir(), || Ok(metadata))? {
+            Some(folder) => self.below(vec![(folder, rules)]),
+            None => Ok(()),
         }
-        self.unseen(path)
     }
 
     /// The rules that hold where a path lies; none where it does not count,
@@ -161,29 +180,72 @@ impl<'a> Look<'a> {
         }
     }
 
-    /// Looks at all that is in a folder and below it. Keeps no folder open but
-    /// the one that it lists.
-    fn everywhere_below(&mut self, start: PathBuf, above: Rules) -> io::Result<()> {
-        let mut folders = vec![(start, above)];
-        while let Some((folder, above)) = folders.pop() {
-            let rules = self.read_rules(&folder, above)?;
-            let here = if folder.as_os_str().is_empty() { Path::new(".") } else { &folder };
-            let entries = match self.directory.read_dir(here) {
-                // It was there a moment ago.
-                Err(error) if is_absent(&error) => continue,
-                other => other.map_err(at(folder.display()))?,
-            };
-            for entry in entries {
-                let entry = entry.map_err(at(folder.display()))?;
-                let path = folder.join(entry.file_name());
-                check_length(&path)?;
-                let is_folder = entry.file_type().map_err(at(path.display()))?.is_dir();
-                if let Some(below) = self.entry(path, &rules, is_folder, || entry.metadata())? {
-                    folders.push((below, rules.clone()));
-                }
+    /// Looks at everything: first level by level, and once there is enough to be
+    /// shared out, side by side.
+    fn everywhere(&mut self) -> io::Result<()> {
+        let mut folders = vec![(PathBuf::new(), None)];
+        while !folders.is_empty() && folders.len() < SHARED_FOLDERS {
+            let mut below = Vec::new();
+            for folder in folders {
+                below.extend(self.folder(folder)?);
             }
+            folders = below;
+        }
+        let threads = available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+        let mut shares = vec![Vec::new(); threads];
+        for (number, folder) in folders.into_iter().enumerate() {
+            shares[number % threads].push(folder);
+        }
+        let (directory, held, obeyed) = (self.directory, self.held, self.obeyed);
+        let looked = move |share| {
+            let mut look = Self::new(directory, held, obeyed);
+            look.below(share).map(|()| (look.found, look.seen))
+        };
+        let looks: Vec<io::Result<(Scanned, Vec<usize>)>> = std::thread::scope(|scope| {
+            let looks: Vec<_> =
+                shares.into_iter().map(|share| scope.spawn(move || looked(share))).collect();
+            let panicked = |_| Err(io::Error::other("a thread that looks for changes panicked"));
+            looks.into_iter().map(|look| look.join().unwrap_or_else(panicked)).collect()
+        });
+        for look in looks {
+            let (found, seen) = look?;
+            self.found.changed.extend(found.changed);
+            self.found.untracked.extend(found.untracked);
+            self.found.refused.extend(found.refused);
+            self.seen.extend(seen);
         }
         Ok(())
+    }
+
+    /// Looks at all that is in these folders and below them. Keeps no folder
+    /// open but the one that it lists.
+    fn below(&mut self, mut folders: Vec<Place>) -> io::Result<()> {
+        while let Some(folder) = folders.pop() {
+            folders.extend(self.folder(folder)?);
+        }
+        Ok(())
+    }
+
+    /// Looks at what is in a folder; returns the folders in it.
+    fn folder(&mut self, (folder, above): Place) -> io::Result<Vec<Place>> {
+        let rules = self.read_rules(&folder, above)?;
+        let here = if folder.as_os_str().is_empty() { Path::new(".") } else { &folder };
+        let entries = match self.directory.read_dir(here) {
+            // It was there a moment ago.
+            Err(error) if is_absent(&error) => return Ok(Vec::new()),
+            other => other.map_err(at(folder.display()))?,
+        };
+        let mut below = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(at(folder.display()))?;
+            let path = folder.join(entry.file_name());
+            check_length(&path)?;
+            let is_folder = entry.file_type().map_err(at(path.display()))?.is_dir();
+            if let Some(folder) = self.entry(path, &rules, is_folder, || entry.metadata())? {
+                below.push((folder, rules.clone()));
+            }
+        }
+        Ok(below)
     }
 
     /// Looks at one name; returns it where it is a folder to be looked into.
@@ -196,7 +258,7 @@ impl<'a> Look<'a> {
     ) -> io::Result<Option<PathBuf>> {
         let held: &'a Held = self.held;
         let text = path.to_str();
-        if let Some((tracked, _)) = text.and_then(|text| held.files.get_key_value(text)) {
+        if let Some(tracked) = text.and_then(|text| held.files.get_key_value(text)) {
             match metadata() {
                 Ok(metadata) => self.tracked(tracked, Some(&metadata))?,
                 // It goes among those that were not seen.
@@ -220,12 +282,16 @@ impl<'a> Look<'a> {
     }
 
     /// Looks whether a file of the base is as it should be.
-    fn tracked(&mut self, path: &'a CheckoutPath, metadata: Option<&Metadata>) -> io::Result<()> {
-        self.seen.insert(path);
+    fn tracked(
+        &mut self,
+        (path, tracked): (&'a CheckoutPath, &Tracked),
+        metadata: Option<&Metadata>,
+    ) -> io::Result<()> {
+        self.seen.push(address(path));
         let mode = metadata.and_then(mode_of);
         let is_same = match (mode, metadata) {
             (Some(mode), Some(metadata)) => {
-                is_same(self.directory, path, mode, metadata, self.held)?
+                is_same(self.directory, path, tracked, mode, metadata, self.held)?
             }
             _ => false,
         };
@@ -235,18 +301,27 @@ impl<'a> Look<'a> {
         Ok(())
     }
 
-    /// The base's files at a path and below it that their folders did not show:
+    /// The base's files at these paths and below that their folders did not show:
     /// they are gone, or lie where nothing untracked counts.
-    fn unseen(&mut self, at: &CheckoutPath) -> io::Result<()> {
+    fn unseen(&mut self, places: &[&CheckoutPath]) -> io::Result<()> {
         let held: &'a Held = self.held;
-        for path in held.at_and_below(at) {
-            if !self.seen.contains(path) {
+        if self.seen.len() == held.files.len() {
+            return Ok(());
+        }
+        let seen: HashSet<usize> = self.seen.iter().copied().collect();
+        for (path, tracked) in places.iter().flat_map(|at| held.at_and_below(at)) {
+            if !seen.contains(&address(path)) {
                 let metadata = lstat(self.directory, path, &mut self.real_folders)?;
-                self.tracked(path, metadata.as_ref())?;
+                self.tracked((path, tracked), metadata.as_ref())?;
             }
         }
         Ok(())
     }
+}
+
+/// Tells one of the base's paths from the others, faster than its text does.
+fn address(path: &CheckoutPath) -> usize {
+    std::ptr::from_ref(path).addr()
 }
 
 /// A folder deeper than that can't be opened by its path, and its name would

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::path::CheckoutPath;
 
 /// More paths than this are as good as all.
-const MOST_PATHS: usize = 10_000;
+pub(super) const MOST_PATHS: usize = 10_000;
 
 /// Where to look for changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,5 +63,6 @@ impl Default for Touched {
 
 /// Whether the path is that of a `.gitignore`.
 pub(super) fn is_ignore_file(path: &CheckoutPath) -> bool {
-    path.as_path().file_name().is_some_and(|name| name == ".gitignore")
+    let above = path.as_str().strip_suffix(".gitignore");
+    above.is_some_and(|above| above.is_empty() || above.ends_with('/'))
 }

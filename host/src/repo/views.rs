@@ -81,8 +81,7 @@ impl Checkout {
             Some(to) => resolve(&git, base, to)?.tree().map_err(unreadable)?,
             None => {
                 let found = self.differences(&held).map_err(unavailable)?;
-                let changes =
-                    self.read(found).map_err(|error| CallError::TooLong(error.to_string()))?;
+                let changes = self.read(found)?;
                 let tree = git.find_commit(base).and_then(|commit| commit.tree());
                 let tree = tree.map_err(unreadable)?;
                 with_changes(&git, &tree, &changes)
@@ -210,7 +209,7 @@ mod tests {
     use super::*;
 
     fn checkout(sandbox: &Sandbox) -> Checkout {
-        let checkouts = Checkouts::new(sandbox.open(), "r1", &sandbox.cache()).unwrap();
+        let checkouts = Checkouts::new(sandbox.open(), "r1", &sandbox.cache(), false).unwrap();
         let checkout = checkouts.open("slot-1").unwrap();
         checkout.reset(&sandbox.git(&["rev-parse", "HEAD"])).unwrap();
         // The tests write as commands do.

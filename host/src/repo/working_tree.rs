@@ -109,7 +109,7 @@ impl Repository {
         }
     }
 
-    fn move_branch(
+    pub(super) fn move_branch(
         &self,
         git: &git2::Repository,
         reference: &str,
@@ -128,7 +128,7 @@ impl Repository {
     /// Files and index first, then the branch: a crash between leaves the
     /// run's work staged, which `git status` shows. The other way round the
     /// index would undo it in the user's next commit.
-    fn move_both(
+    pub(super) fn move_both(
         &self,
         holder: &Holder,
         reference: &str,
@@ -190,7 +190,7 @@ fn update_files(git: &git2::Repository, to: Oid, stage: bool) -> Result<Update> 
     }
 }
 
-fn descends(git: &git2::Repository, commit: Oid, ancestor: Oid) -> Result<bool> {
+pub(super) fn descends(git: &git2::Repository, commit: Oid, ancestor: Oid) -> Result<bool> {
     if commit == ancestor {
         return Ok(true);
     }

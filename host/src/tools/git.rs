@@ -71,12 +71,22 @@ pub const GIT_TOOLS: &[Tool] = &[
             finished. You need it only for work in several steps that are each whole: what is left when you finish \
             the task lands by itself.",
         writes: true,
-        parameters: &[Parameter {
-            name: "message",
-            kind: Kind::Text,
-            required: true,
-            description: "A first line of at most 72 characters, then, after an empty line, the reasons.",
-        }],
+        parameters: &[
+            Parameter {
+                name: "message",
+                kind: Kind::Text,
+                required: true,
+                description: "A first line of at most 72 characters, then, after an empty line, the reasons.",
+            },
+            Parameter {
+                name: "include_files",
+                kind: Kind::Texts,
+                required: false,
+                description: "New files that a command made and that belong to the work: paths, folders or globs, \
+                    relative to the repository's top. Without being named here they stay out, unless the task's \
+                    own files cover them.",
+            },
+        ],
     },
 ];
 
@@ -96,10 +106,24 @@ pub async fn call(agent: &Agent, tool: &Tool, arguments: &str) -> Result<String,
             agent.in_checkout(move |checkout| log(checkout, path.as_ref(), most)).await
         }
         _ => {
-            let commit = agent.commit_and_land(arguments.required_text("message")?).await?;
-            Ok(format!("landed as {commit}; the checkout now stands on it"))
+            let include = arguments.texts("include_files");
+            let message = arguments.required_text("message")?;
+            let (commit, left_out) = agent.commit_and_land(message, &include).await?;
+            Ok(landed(&commit, &left_out))
         }
     }
+}
+
+fn landed(commit: &str, left_out: &[String]) -> String {
+    let mut output = format!("landed as {commit}; the checkout now stands on it");
+    if !left_out.is_empty() {
+        output.push_str(&format!(
+            ". These new files stayed out and are still there, for no tool wrote them and nobody named them: {}. \
+             Name what belongs to the work with `include_files`",
+            left_out.join(", ")
+        ));
+    }
+    output
 }
 
 fn status(checkout: &Checkout) -> Result<String, CallError> {

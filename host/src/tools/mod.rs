@@ -12,7 +12,7 @@ pub mod command;
 pub mod edit;
 pub mod files;
 pub mod git;
-mod globs;
+pub mod globs;
 pub mod listing;
 mod nearest;
 pub mod output;

@@ -21,11 +21,11 @@ use serde::{Deserialize, Serialize};
 
 pub use reader::Lines;
 pub use recorder::Recorder;
-pub use replay::{LandingTurn, Replay};
+pub use replay::{LandingTurn, Replay, Turn};
 pub use talk::{Asked, CallTranscript, Talk};
 
 use crate::clock::Clock;
-use crate::types::{CallError, Reply, Role, ToolResult, ToolSpec};
+use crate::types::{CallError, CheckResult, Reply, Role, ToolResult, ToolSpec};
 
 /// The name of a run's transcript in its folder.
 pub const FILE_NAME: &str = "transcript.jsonl";
@@ -128,6 +128,13 @@ pub enum Entry {
         /// The worker's model, which the commit names.
         #[serde(default)]
         model: Option<String>,
+    },
+    /// The user's check was red on what would have landed, so that it did not.
+    Red {
+        /// The worker's call.
+        call: u64,
+        /// What the check said.
+        check: CheckResult,
     },
     /// A landing came to an end, in the order in which they did.
     Landed {

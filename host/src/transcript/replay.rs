@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::watch;
 
-use super::schedule::{Key, RecordedCall, Schedule, schedule};
+use super::schedule::{Key, RecordedCall, Schedule, Tried, schedule};
 use super::{About, Host, Lines};
+use crate::types::CheckResult;
 use crate::{Error, Result};
 
 /// A recorded run that is played back.
@@ -48,6 +49,15 @@ pub struct LandingTurn {
     pub author_time: i64,
     /// The worker's model, which the commit names.
     pub model: Option<String>,
+}
+
+/// What became of the next thing that a call tried to land.
+#[derive(Debug)]
+pub enum Turn {
+    /// It is its turn to land.
+    Landing(LandingTurn),
+    /// The user's check was red on it.
+    Red(CheckResult),
 }
 
 impl Replay {
@@ -128,23 +138,39 @@ impl Replay {
     }
 
     /// Waits for the turn of a call's `number`th landing, from 0. An error
-    /// where the recording has none.
+    /// where the recording has none. `ended` tells whether the call has said its
+    /// last word.
     pub(super) async fn landing(
         self: &Arc<Self>,
         call: &RecordedCall,
         number: usize,
-    ) -> Result<LandingTurn> {
-        let index = call.landings.get(number).copied();
-        let recorded = index.and_then(|index| Some((index, self.schedule.landings.get(index)?)));
-        let Some((index, landing)) = recorded else { return Err(self.end().await) };
+        ended: bool,
+    ) -> Result<Turn> {
+        let index = match call.tried.get(number) {
+            Some(Tried::Red(check)) => return Ok(Turn::Red(check.clone())),
+            Some(Tried::Landing(index)) => *index,
+            None => return Err(self.not_recorded(call, ended).await),
+        };
+        let Some(landing) = self.schedule.landings.get(index) else {
+            return Err(self.end().await);
+        };
         self.when(|done| done.landings == index).await;
-        Ok(LandingTurn {
+        Ok(Turn::Landing(LandingTurn {
             replay: self.clone(),
             index,
             landing: landing.landing.clone(),
             author_time: landing.author_time,
             model: landing.model.clone(),
-        })
+        }))
+    }
+
+    /// Where nothing tells what a call came to, the recording ends. Else it landed
+    /// nothing more, and to wait for the end would be for ever.
+    async fn not_recorded(&self, call: &RecordedCall, ended: bool) -> Error {
+        if call.settled || (call.ended && !ended) {
+            return self.diverged("a worker lands what it did not land when it was recorded");
+        }
+        self.end().await
     }
 
     /// Stops the replay: what is said now is not what was recorded.

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{About, Entry, Host, Line, Place, Said};
-use crate::types::{CallError, Reply, Role, ToolSpec};
+use crate::types::{CallError, CheckResult, Reply, Role, ToolSpec};
 use crate::{Error, Result};
 
 /// A recording, ready to be played back.
@@ -54,9 +54,22 @@ pub(super) struct RecordedCall {
     pub(super) base: Option<String>,
     /// False where it was cut off.
     pub(super) ended: bool,
+    /// Whether all that it came to was recorded: its agent went on to something
+    /// else, or its cycle did. Else the recording may stop between its last word
+    /// and what became of that.
+    pub(super) settled: bool,
     pub(super) conversations: HashMap<u32, RecordedTalk>,
-    /// Where its landings stand in the order of all.
-    pub(super) landings: Vec<usize>,
+    /// What it tried to land, in its order.
+    pub(super) tried: Vec<Tried>,
+}
+
+/// What a call tried to land.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Tried {
+    /// A landing, by its place in the order of all.
+    Landing(usize),
+    /// The user's check was red on it.
+    Red(CheckResult),
 }
 
 /// One landing as it was recorded.
@@ -103,8 +116,14 @@ pub(super) fn schedule(lines: impl Iterator<Item = Result<Line>>) -> Result<Sche
     let mut ids = HashMap::new();
     let mut begun: HashMap<String, (u64, i64, Option<String>)> = HashMap::new();
     let mut landings: Vec<RecordedLanding> = Vec::new();
+    // By call: how many landings came before, and what the check said.
+    let mut reds: HashMap<u64, Vec<(usize, CheckResult)>> = HashMap::new();
     for line in lines {
         match line?.entry {
+            Entry::Red { call, check } => {
+                let before = landings.iter().filter(|landing| landing.call == call).count();
+                reds.entry(call).or_default().push((before, check));
+            }
             Entry::Host(host) => hosts.push(host),
             Entry::Ids { of, ids: given } => drop(ids.insert(of, given)),
             Entry::Call { call, about } => {
@@ -138,7 +157,7 @@ pub(super) fn schedule(lines: impl Iterator<Item = Result<Line>>) -> Result<Sche
     let last_host = u32::try_from(hosts.len()).unwrap_or(u32::MAX);
     let kept = kept(&calls, last_host);
     let landings = landings_of(&kept, landings)?;
-    Ok(put_together(host, calls, &kept, ids, landings))
+    Ok(put_together(host, calls, &kept, ids, landings, reds))
 }
 
 /// Adds a line of a conversation to what is known of it.
@@ -192,6 +211,26 @@ fn kept(calls: &[(u64, Reading)], last_host: u32) -> HashSet<u64> {
         .collect()
 }
 
+/// The calls after which something came that waits for what they come to: the
+/// next call of the same agent, the judge's of the same cycle, or a later cycle.
+fn settled(calls: &[(u64, Reading)], kept: &HashSet<u64>) -> HashSet<u64> {
+    let mut agents: HashSet<&str> = HashSet::new();
+    // The cycles below this one were over.
+    let mut over = 0;
+    let mut settled = HashSet::new();
+    for (number, Reading { about, .. }) in calls.iter().rev() {
+        if !kept.contains(number) {
+            continue;
+        }
+        if !agents.insert(&about.agent) || about.cycle < over {
+            settled.insert(*number);
+        }
+        let judged = about.role == Role::Judge;
+        over = over.max(about.cycle + u32::from(judged));
+    }
+    settled
+}
+
 fn landings_of(
     kept: &HashSet<u64>,
     landings: Vec<RecordedLanding>,
@@ -219,13 +258,15 @@ fn put_together(
     kept: &HashSet<u64>,
     ids: HashMap<String, Vec<String>>,
     landings: Vec<RecordedLanding>,
+    mut reds: HashMap<u64, Vec<(usize, CheckResult)>>,
 ) -> Schedule {
-    let mut landings_of: HashMap<u64, Vec<usize>> = HashMap::new();
+    let mut tried_by: HashMap<u64, Vec<Tried>> = HashMap::new();
     for (index, landing) in landings.iter().enumerate() {
-        landings_of.entry(landing.call).or_default().push(index);
+        tried_by.entry(landing.call).or_default().push(Tried::Landing(index));
     }
     let mut schedule =
         Schedule { host, calls: HashMap::new(), claims: HashMap::new(), ids, landings, ended: 0 };
+    let settled = settled(&calls, kept);
     for (number, Reading { about, ended, conversations, .. }) in calls {
         if !kept.contains(&number) {
             continue;
@@ -235,9 +276,13 @@ fn put_together(
             claims.push((task.clone(), about.attempt));
         }
         schedule.ended += usize::from(ended);
-        let landings = landings_of.remove(&number).unwrap_or_default();
+        let mut tried = tried_by.remove(&number).unwrap_or_default();
+        for (shift, (before, check)) in reds.remove(&number).into_iter().flatten().enumerate() {
+            tried.insert((before + shift).min(tried.len()), Tried::Red(check));
+        }
         let key = Key::of(&about);
-        let call = RecordedCall { base: about.base, ended, conversations, landings };
+        let settled = settled.contains(&number);
+        let call = RecordedCall { base: about.base, ended, settled, conversations, tried };
         schedule.calls.entry(key).or_default().push(Arc::new(call));
     }
     schedule
@@ -326,6 +371,27 @@ mod tests {
         let again = [host(), work(3, "worker-1", "t1", 1), ended(3)];
         let schedule = read(entries.into_iter().chain(again).collect()).unwrap();
         assert_eq!((schedule.ended, schedule.landings.len(), schedule.calls.len()), (1, 0, 1));
+    }
+
+    #[test]
+    fn a_call_is_settled_once_something_came_after_it() {
+        let schedule = read(vec![
+            host(),
+            work(1, "worker-1", "t1", 1),
+            work(2, "worker-2", "t2", 1),
+            ended(1),
+            ended(2),
+            work(3, "worker-1", "t3", 1),
+            ended(3),
+        ])
+        .unwrap();
+        let settled = |task: &str| {
+            let mut calls = schedule.calls.iter();
+            let (_, calls) = calls.find(|(key, _)| key.subject.as_deref() == Some(task)).unwrap();
+            calls[0].settled
+        };
+        // What the others had said was not yet landed when the host ended.
+        assert_eq!([settled("t1"), settled("t2"), settled("t3")], [true, false, false]);
     }
 
     #[test]

@@ -2,13 +2,13 @@
 //! said is written down and, in a replay, compared with what was recorded.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::difference::{difference, opening_lines, said_lines};
 use super::schedule::{RecordedCall, RecordedTalk, Step};
-use super::{About, Entry, Journal, LandingTurn, Place, Replay, Said};
-use crate::types::{CallError, Reply, ToolSpec};
+use super::{About, Entry, Journal, Place, Replay, Said, Turn};
+use crate::types::{CallError, CheckResult, Reply, ToolSpec};
 use crate::{Error, Result};
 
 /// A role's call.
@@ -18,6 +18,7 @@ pub struct CallTranscript {
     number: u64,
     conversations: AtomicU32,
     landings: AtomicUsize,
+    over: AtomicBool,
     replayed: Option<ReplayedCall>,
 }
 
@@ -56,6 +57,7 @@ impl CallTranscript {
 
     /// The call has ended by itself, well or not.
     pub fn ended(&self, error: Option<&str>) {
+        self.over.store(true, Ordering::Relaxed);
         self.journal.write(Entry::Ended { call: self.number, error: error.map(ToOwned::to_owned) });
         if let Some(ReplayedCall { replay, recorded }) = &self.replayed
             && recorded.ended
@@ -65,10 +67,16 @@ impl CallTranscript {
     }
 
     /// In a replay, waits for the turn of the call's next landing.
-    pub async fn landing(&self) -> Result<Option<LandingTurn>> {
+    pub async fn landing(&self) -> Result<Option<Turn>> {
         let Some(ReplayedCall { replay, recorded }) = &self.replayed else { return Ok(None) };
         let number = self.landings.fetch_add(1, Ordering::Relaxed);
-        replay.landing(recorded, number).await.map(Some)
+        let ended = self.over.load(Ordering::Relaxed);
+        replay.landing(recorded, number, ended).await.map(Some)
+    }
+
+    /// The user's check is red on what the call would have landed.
+    pub fn red(&self, check: &CheckResult) {
+        self.journal.write(Entry::Red { call: self.number, check: check.clone() });
     }
 
     /// The call's changes are about to land.

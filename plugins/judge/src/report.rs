@@ -17,6 +17,8 @@ const MOST_PER_OUTCOME: usize = 4_000;
 const CHECK_OUTPUT: usize = 16_000;
 /// What a text that stands once in the report may take, in bytes.
 const SINGLE_TEXT: usize = 8_000;
+/// What the host's own notes begin with; no worker's does.
+const HOST_NOTE: &str = "host: ";
 /// So many entries of a list are told.
 const MOST_ENTRIES: usize = 50;
 
@@ -79,9 +81,14 @@ fn one_outcome(outcome: &TaskOutcome, share: usize) -> String {
     let title = clip(&one_line(&outcome.draft.title), LEAST_PER_OUTCOME);
     let mut text =
         format!("\n### {title}: {status}\n\n{}\n", clip(outcome.summary.trim(), share / 2));
-    // Writing into a String does not fail.
-    if !outcome.notes.is_empty() {
-        let _ = write!(text, "\nNotes:\n{}", clip(&bullets(&outcome.notes), share / 4));
+    let (facts, notes): (Vec<_>, Vec<_>) =
+        outcome.notes.iter().partition(|note| note.starts_with(HOST_NOTE));
+    for fact in facts {
+        // Writing into a String does not fail.
+        let _ = writeln!(text, "\nThe host says: {}", clip(&fact[HOST_NOTE.len()..], share / 2));
+    }
+    if !notes.is_empty() {
+        let _ = write!(text, "\nNotes:\n{}", clip(&bullets(&notes), share / 4));
         text.push('\n');
     }
     if !outcome.commits.is_empty() {
@@ -157,6 +164,15 @@ mod tests {
             assert!(text.contains(part), "{part:?} is not in {text}");
         }
         assert!(text.find("### Two: failed") < text.find("### One: completed"));
+    }
+
+    #[test]
+    fn what_the_host_says_stands_apart_from_the_workers_notes() {
+        let mut told = outcome("One", TaskStatus::Completed, "did it");
+        told.notes.push("host: 2 new files were left out".into());
+        let text = markdown(&cycle(vec![told]));
+        let part = "\nThe host says: 2 new files were left out\n\nNotes:\n- slow\n";
+        assert!(text.contains(part), "{text}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use code_agent_sdk::message::{self, one_line};
 use code_agent_sdk::tool::required_text;
 use code_agent_sdk::types::{Brief, Error, Priority, Task};
 use code_agent_sdk::worker::{Guest, Report};
-use code_agent_sdk::{Agent, OwnTool, host};
+use code_agent_sdk::{Agent, OwnTool, git_write, host};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ impl Guest for Worker {
             tools: vec![finish_task()],
             max_turns: MAX_TURNS,
         };
-        host::run(agent, &mut ())
+        host::run(agent, &mut Finishing::default())
     }
 }
 
@@ -34,6 +34,15 @@ struct FinishArguments {
     summary: String,
     #[serde(default)]
     notes: Vec<String>,
+    #[serde(default)]
+    include_files: Vec<String>,
+}
+
+/// What the model has been told about finishing.
+#[derive(Default)]
+struct Finishing {
+    /// Which new files would stay out.
+    told: bool,
 }
 
 fn first_message(brief: &Brief, task: &Task) -> String {
@@ -68,19 +77,49 @@ fn priority_word(priority: Priority) -> &'static str {
     }
 }
 
-fn finish_task() -> OwnTool<(), Report> {
+fn finish_task() -> OwnTool<Finishing, Report> {
     OwnTool::finish(
         "finish_task",
         "Ends your work on the task. With success, what is in your checkout lands; without, it is \
          thrown away.",
         finish_schema(),
-        |(), arguments: FinishArguments| finish(arguments),
+        |finishing: &mut Finishing, arguments: FinishArguments| {
+            finish(finishing, arguments, git_write::prepare)
+        },
     )
 }
 
-fn finish(arguments: FinishArguments) -> Result<Report, String> {
+/// Before work is handed in, the model hears what keeps it from landing, and once
+/// which new files would stay out. The host holds to both in any case.
+fn finish(
+    finishing: &mut Finishing,
+    arguments: FinishArguments,
+    prepare: impl FnOnce(&[String]) -> Result<Vec<String>, Error>,
+) -> Result<Report, String> {
     let summary = required_text("summary", &arguments.summary)?;
+    if arguments.success {
+        match prepare(&arguments.include_files) {
+            Err(Error::Invalid(why)) => return Err(format!("Not accepted yet: {why}.")),
+            Ok(left_out) if !left_out.is_empty() && !finishing.told => {
+                finishing.told = true;
+                return Err(question(&left_out));
+            }
+            // What else may be wrong, the host says when it lands the work.
+            Ok(_) | Err(_) => {}
+        }
+    }
     Ok(Report { success: arguments.success, summary, notes: arguments.notes })
+}
+
+fn question(left_out: &[String]) -> String {
+    format!(
+        "Not accepted yet. These new files were made by commands, and your task does not name \
+         them, so they will not land:\n{}\nCall `finish_task` again. If some of them belong to \
+         the work (a file that you moved with a command, a generated file that the repository \
+         keeps), name these in `include_files`; leave out what is only a product of builds, tests \
+         and tools. You are asked once.",
+        message::bullets(left_out)
+    )
 }
 
 fn finish_schema() -> Value {
@@ -101,6 +140,13 @@ fn finish_schema() -> Value {
                 "items": {"type": "string"},
                 "description": "Concerns, deviations and findings for the judge, one each. Often \
                     none.",
+            },
+            "include_files": {
+                "type": "array",
+                "items": {"type": "string"},
+                "description": "New files that a command made and that belong to the work: paths, \
+                    folders or globs, relative to the repository's top. What tools wrote and what \
+                    your task names lands anyway; other new files do not.",
             },
         },
         "required": ["success", "summary"],
@@ -147,9 +193,37 @@ mod tests {
     fn a_failure_is_reported_as_one() {
         let arguments: FinishArguments =
             serde_json::from_str(r#"{"success": false, "summary": "no such file"}"#).unwrap();
-        let report = finish(arguments).unwrap();
+        let nobody = |_: &[String]| panic!("nothing lands");
+        let report = finish(&mut Finishing::default(), arguments, nobody).unwrap();
         assert!(!report.success);
         assert_eq!(report.summary, "no such file");
         assert!(serde_json::from_str::<FinishArguments>(r#"{"summary": "s"}"#).is_err());
+    }
+    #[test]
+    fn new_files_are_asked_about_once_and_what_cannot_land_each_time() {
+        let arguments = |names: &[&str]| FinishArguments {
+            success: true,
+            summary: "done".into(),
+            notes: Vec::new(),
+            include_files: names.iter().map(|&name| name.to_owned()).collect(),
+        };
+        let mut finishing = Finishing::default();
+        let key = |_: &[String]| Err(Error::Invalid("a key in `a` line 3".into()));
+        for _ in 0..2 {
+            let error = finish(&mut finishing, arguments(&[]), key).unwrap_err();
+            assert!(error.contains("a key in `a` line 3"), "{error}");
+        }
+        let junk = |_: &[String]| Ok(vec!["`target/` (9 files)".to_owned()]);
+        let error = finish(&mut finishing, arguments(&[]), junk).unwrap_err();
+        assert!(error.contains("\n- `target/` (9 files)\n"), "{error}");
+        assert!(error.contains("`include_files`"), "{error}");
+        assert!(finish(&mut finishing, arguments(&[]), junk).unwrap().success);
+        let named = |names: &[String]| {
+            assert_eq!(names, ["out.txt"]);
+            Ok(Vec::new())
+        };
+        assert!(finish(&mut Finishing::default(), arguments(&["out.txt"]), named).is_ok());
+        let broken = |_: &[String]| Err(Error::Unavailable("later".into()));
+        assert!(finish(&mut Finishing::default(), arguments(&[]), broken).is_ok());
     }
 }

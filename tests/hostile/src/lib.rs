@@ -1,6 +1,7 @@
-//! A sub-planner that misbehaves in the way that its domain's name asks for, so
-//! that tests can see the host's limits hold. Any other name gets one plain
-//! task, without a model. It fills the role of the merger too, and traps there.
+//! A component for every role that misbehaves in the way that it is asked for,
+//! so that tests can see the host's limits hold: a sub-planner by its domain's
+//! name, a worker by its task's title, the others by the goal. Any other name
+//! gets one plain task or an empty answer, without a model; as a merger it traps.
 //! Owns no rule: what has to happen is the tests'.
 
 /// The bindings, without the SDK: a component owes the host nothing but the
@@ -10,7 +11,7 @@ mod bindings {
     #![allow(missing_docs, unsafe_code)]
 
     wit_bindgen::generate!({
-        world: "sub-planner-plugin",
+        world: "contract",
         path: "../../wit",
         generate_all,
     });
@@ -18,78 +19,106 @@ mod bindings {
     export!(Hostile with_types_in self);
 
     use super::Hostile;
-
-    /// The other role, on top of the same imports.
-    pub mod merger {
-        use super::code_agent::plugin;
-
-        wit_bindgen::generate!({
-            world: "merger-plugin",
-            path: "../../wit",
-            with: {
-                "code-agent:plugin/types@0.1.0": plugin::types,
-                "code-agent:plugin/tools@0.1.0": plugin::tools,
-                "code-agent:plugin/lm@0.1.0": plugin::lm,
-                "code-agent:plugin/files@0.1.0": plugin::files,
-                "code-agent:plugin/git@0.1.0": plugin::git,
-                "code-agent:plugin/settings@0.1.0": plugin::settings,
-                "code-agent:plugin/log@0.1.0": plugin::log,
-            },
-            generate_all,
-        });
-
-        export!(Hostile with_types_in self);
-
-        use super::super::Hostile;
-    }
 }
 
-use std::hint::black_box;
+mod asking;
+mod fuzz;
+mod greed;
+mod huge;
 
-use bindings::code_agent::plugin::tools;
-use bindings::code_agent::plugin::types::{Brief, Domain, Error, Priority, TaskDraft};
-use bindings::exports::code_agent::plugin::sub_planner::{DomainPlan, Guest};
-use bindings::merger::exports::code_agent::plugin::merger;
-
-/// How much "memory" asks for at a time, in bytes.
-const STEP: usize = 16 << 20;
-/// Blocks of that size in 4 GiB.
-const MOST_BLOCKS: usize = 256;
-/// Whoever gets 3 GiB is not limited.
-const UNLIMITED_BLOCKS: usize = 192;
+use bindings::code_agent::plugin::tools::{self, ToolSpec};
+use bindings::code_agent::plugin::types::{Brief, Domain, Error, Priority, Task, TaskDraft};
+use bindings::exports::code_agent::plugin::{
+    judge, main_planner, merger, sub_planner, tool_provider, worker,
+};
 
 struct Hostile;
 
-impl Guest for Hostile {
+/// Misbehaves as `name` says; none where it is no such name.
+fn misbehave(name: &str) -> Option<Result<String, Error>> {
+    let (attack, rest) = name.split_once(' ').unwrap_or((name, ""));
+    Some(match attack {
+        "trap" => greed::trap(),
+        "loop" => greed::spin(),
+        "memory" => greed::take_all_memory(),
+        "recursion" => greed::recurse_without_end(),
+        "error" => Err(Error::Unavailable("this domain asks for an error".to_owned())),
+        "log" => greed::log_without_end(),
+        "conversations" => greed::open_without_end(),
+        "settings" => greed::ask_without_end(),
+        "huge" => huge::hand_over(rest),
+        "huge-answer" => Ok(huge::text()),
+        "ungranted" => asking::for_what_is_not_granted(),
+        "ungranted-loop" => asking::for_the_same_without_end(),
+        "escapes" => asking::for_what_lies_outside(),
+        "fuzz" => fuzz::run(rest),
+        _ => return None,
+    })
+}
+
+impl sub_planner::Guest for Hostile {
     fn plan_domain(
         _brief: Brief,
         _overview: String,
         domain: Domain,
         _depth: u32,
-    ) -> Result<DomainPlan, Error> {
-        match domain.name.as_str() {
-            "trap" => trap(),
-            "loop" => spin(),
-            "memory" => take_all_memory(),
-            "recursion" => Err(Error::Invalid(format!("came back with {}", recurse(black_box(0))))),
-            "error" => Err(Error::Unavailable("this domain asks for an error".to_owned())),
-            name => match name.strip_prefix("calls ").and_then(|count| count.parse().ok()) {
-                Some(count) => call_tools(count, &domain),
-                None => Ok(one_task(domain)),
-            },
-        }
+    ) -> Result<sub_planner::DomainPlan, Error> {
+        let calls = domain.name.strip_prefix("calls ").and_then(|count| count.parse().ok());
+        let summary = match (calls, misbehave(&domain.name)) {
+            (Some(count), _) => call_tools(count, &domain)?,
+            (None, Some(said)) => said?,
+            (None, None) => return Ok(one_task(domain)),
+        };
+        Ok(sub_planner::DomainPlan { summary, tasks: Vec::new(), domains: Vec::new() })
+    }
+}
+
+impl main_planner::Guest for Hostile {
+    fn plan(brief: Brief) -> Result<main_planner::ProjectPlan, Error> {
+        let overview = misbehave(&brief.goal).transpose()?.unwrap_or_default();
+        Ok(main_planner::ProjectPlan { overview, domains: Vec::new() })
+    }
+}
+
+impl worker::Guest for Hostile {
+    fn run(_brief: Brief, task: Task) -> Result<worker::Report, Error> {
+        let summary = misbehave(&task.draft.title).transpose()?.unwrap_or_default();
+        Ok(worker::Report { success: false, summary, notes: Vec::new() })
+    }
+}
+
+impl judge::Guest for Hostile {
+    fn review(brief: Brief, _cycle: judge::CycleReport) -> Result<judge::Verdict, Error> {
+        let reasoning = misbehave(&brief.goal).transpose()?.unwrap_or_default();
+        Ok(judge::Verdict { decision: judge::Decision::Stop, goal_met: false, reasoning })
+    }
+}
+
+impl tool_provider::Guest for Hostile {
+    fn specs() -> Result<Vec<ToolSpec>, Error> {
+        Ok(vec![ToolSpec {
+            name: "misbehave".to_owned(),
+            description: "Misbehaves as its arguments say".to_owned(),
+            parameters: r#"{"type":"object"}"#.to_owned(),
+            writes: false,
+        }])
+    }
+
+    fn call(_name: String, arguments: String) -> Result<String, Error> {
+        misbehave(&arguments).unwrap_or(Err(Error::NotFound(arguments)))
     }
 }
 
 impl merger::Guest for Hostile {
-    fn merge(_: Brief, _: merger::MergeRequest) -> Result<merger::MergeReport, Error> {
-        trap()
+    fn merge(brief: Brief, _: merger::MergeRequest) -> Result<merger::MergeReport, Error> {
+        let summary = misbehave(&brief.goal).unwrap_or_else(|| greed::trap())?;
+        Ok(merger::MergeReport { success: false, summary, notes: Vec::new() })
     }
 }
 
 /// Makes so many calls of one tool, one after the other: the domain's pattern
 /// is the tool's name, its description the arguments. For benchmarks.
-fn call_tools(count: u32, domain: &Domain) -> Result<DomainPlan, Error> {
+fn call_tools(count: u32, domain: &Domain) -> Result<String, Error> {
     for _ in 0..count {
         let call = tools::ToolCall {
             id: "1".to_owned(),
@@ -101,65 +130,17 @@ fn call_tools(count: u32, domain: &Domain) -> Result<DomainPlan, Error> {
             return Err(Error::Invalid("a tool's call failed".to_owned()));
         }
     }
-    let summary = format!("{count} calls were answered");
-    Ok(DomainPlan { summary, tasks: Vec::new(), domains: Vec::new() })
+    Ok(format!("{count} calls were answered"))
 }
 
-#[cfg(target_arch = "wasm32")]
-fn trap() -> ! {
-    core::arch::wasm32::unreachable()
-}
-
-#[cfg(not(target_arch = "wasm32"))]
-fn trap() -> ! {
-    std::process::abort()
-}
-
-fn spin() -> ! {
-    let mut turns = 0_u64;
-    loop {
-        turns = black_box(turns.wrapping_add(1));
-    }
-}
-
-/// Takes memory until none is given, and says how much it got. Traps if it got
-/// nearly all that an address of 32 bits can reach: then no limit held.
-fn take_all_memory() -> Result<DomainPlan, Error> {
-    // Room for all blocks, since this list can't grow when memory is gone.
-    let mut blocks: Vec<Vec<u8>> = Vec::with_capacity(MOST_BLOCKS);
-    while blocks.len() < MOST_BLOCKS {
-        let mut block = Vec::new();
-        if block.try_reserve_exact(STEP).is_err() {
-            break;
-        }
-        // Only memory that is touched costs the host something.
-        block.resize(STEP, 1_u8);
-        blocks.push(black_box(block));
-    }
-    let taken = blocks.len();
-    drop(blocks);
-    if taken >= UNLIMITED_BLOCKS {
-        trap();
-    }
-    Err(Error::Exhausted(format!("no more memory after {} MiB", taken * (STEP >> 20))))
-}
-
-/// Calls itself until the call stack is used up: each call waits for what the
-/// one below it returns, so that the compiler can't make a loop of it. It keeps
-/// nothing in memory, for it is the host's stack that has to be guarded.
-#[inline(never)]
-fn recurse(depth: u64) -> u64 {
-    if depth == u64::MAX { 0 } else { recurse(depth + 1).rotate_left(7) ^ depth.wrapping_mul(3) }
-}
-
-fn one_task(domain: Domain) -> DomainPlan {
+fn one_task(domain: Domain) -> sub_planner::DomainPlan {
     let draft = TaskDraft {
         title: format!("Add {}", domain.name),
         description: domain.description,
         priority: Priority::Medium,
         file_paths: domain.file_patterns,
     };
-    DomainPlan {
+    sub_planner::DomainPlan {
         summary: format!("one task for {}", domain.name),
         tasks: vec![draft],
         domains: Vec::new(),

@@ -16,6 +16,7 @@ impl Host for CallState {
         executable: Option<bool>,
     ) -> Result<(), ImportError> {
         let agent = self.enter(Grant::FilesWrite)?;
+        self.hand_over(contents.len())?;
         let path = CheckoutPath::parse_file(&path)?;
         let write =
             move |area: WriteArea<'_>| files::write(area, &path, &contents, executable).map(drop);
@@ -24,6 +25,7 @@ impl Host for CallState {
 
     async fn edit(&mut self, path: String, old: String, new: String) -> Result<(), ImportError> {
         let agent = self.enter(Grant::FilesWrite)?;
+        self.hand_over(new.len())?;
         let path = CheckoutPath::parse_file(&path)?;
         Ok(agent.in_write_area(move |area| edit::edit(area, &path, &old, &new).map(drop)).await?)
     }

@@ -6,7 +6,7 @@ use wasmtime::component::Resource;
 use crate::agent::Grant;
 use crate::lm::Conversation;
 use crate::plugin::bindings::code_agent::plugin::lm::{Host, HostConversation, Options, Reply};
-use crate::plugin::bindings::code_agent::plugin::tools::ToolResult;
+use crate::plugin::bindings::code_agent::plugin::tools::{ToolResult, ToolSpec};
 use crate::plugin::convert::{ImportError, all};
 use crate::plugin::state::CallState;
 
@@ -16,8 +16,16 @@ impl HostConversation for CallState {
     async fn open(&mut self, options: Options) -> Result<Resource<Conversation>, ImportError> {
         let agent = self.enter(Grant::Lm)?;
         let Options { system, tools, max_output_tokens } = options;
-        let conversation = agent.open(system, all(tools), max_output_tokens)?;
-        Ok(self.table.push(conversation)?)
+        let tool_bytes = |tool: &ToolSpec| tool.description.len() + tool.parameters.len();
+        self.hand_over(system.len() + tools.iter().map(tool_bytes).sum::<usize>())?;
+        self.meter.conversation_opens().map_err(ImportError::Trap)?;
+        match agent.open(system, all(tools), max_output_tokens) {
+            Ok(conversation) => Ok(self.table.push(conversation)?),
+            Err(error) => {
+                self.meter.conversation_closed();
+                Err(error.into())
+            }
+        }
     }
 
     async fn say(
@@ -26,6 +34,7 @@ impl HostConversation for CallState {
         text: String,
     ) -> Result<(), ImportError> {
         self.check(Grant::Lm)?;
+        self.hand_over(text.len())?;
         Ok(self.table.get_mut(&handle)?.say(text)?)
     }
 
@@ -35,6 +44,7 @@ impl HostConversation for CallState {
         results: Vec<ToolResult>,
     ) -> Result<(), ImportError> {
         self.check(Grant::Lm)?;
+        self.hand_over(results.iter().map(|result| result.output.len()).sum())?;
         Ok(self.table.get_mut(&handle)?.answer(all(results))?)
     }
 
@@ -48,13 +58,14 @@ impl HostConversation for CallState {
         handle: Resource<Conversation>,
         keep: u32,
     ) -> wasmtime::Result<()> {
-        self.enter_free();
+        self.enter_free()?;
         self.table.get_mut(&handle)?.elide_results(keep);
         Ok(())
     }
 
     async fn drop(&mut self, handle: Resource<Conversation>) -> wasmtime::Result<()> {
         self.table.delete(handle)?;
+        self.meter.conversation_closed();
         Ok(())
     }
 }

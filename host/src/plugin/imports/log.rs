@@ -1,25 +1,28 @@
 //! `log`: the one interface that can't be refused, so it is bounded.
 
 use crate::plugin::bindings::code_agent::plugin::log::{Host, Level};
-use crate::plugin::state::{CallState, MAX_LOG_LINES};
+use crate::plugin::meter::LogLine;
+use crate::plugin::state::CallState;
 
 /// Characters of a line that are kept.
 const MAX_LINE: usize = 2000;
 
 impl Host for CallState {
     async fn write(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
-        self.enter_free();
-        self.log_lines = self.log_lines.saturating_add(1);
+        self.enter_free()?;
+        let line = self.meter.log(message.len())?;
         let (plugin, agent) = (&self.plugin.entry.name, self.caller_name());
-        if self.log_lines == MAX_LOG_LINES {
-            tracing::warn!(
-                plugin,
-                agent,
-                "it logs too much; the rest of this call's lines are dropped"
-            );
-        }
-        if self.log_lines >= MAX_LOG_LINES {
-            return Ok(());
+        match line {
+            LogLine::Kept => {}
+            LogLine::FirstDropped => {
+                tracing::warn!(
+                    plugin,
+                    agent,
+                    "it logs too much; the rest of this call's lines are dropped"
+                );
+                return Ok(());
+            }
+            LogLine::Dropped => return Ok(()),
         }
         // Control characters could rewrite what a terminal shows.
         let line: String = message

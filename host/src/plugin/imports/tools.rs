@@ -14,6 +14,7 @@ impl Host for CallState {
 
     async fn call(&mut self, calls: Vec<ToolCall>) -> Result<Vec<ToolResult>, ImportError> {
         let agent = self.enter(Grant::Tools)?;
+        self.hand_over(calls.iter().map(|call| call.arguments.len()).sum())?;
         Ok(all(catalogue::call_all(&agent, self.rights(), all(calls)).await?))
     }
 }

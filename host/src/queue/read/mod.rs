@@ -90,6 +90,22 @@ impl Reader {
         self.read_commits(run).map_err(|error| explain(&self.path, &error))
     }
 
+    /// The commits that a run, or one cycle of it, was about to land, in their
+    /// order. Whether one did is for its branch to say: a host that died may not
+    /// have come to write it down.
+    pub fn landings_in(&self, run: &str, cycle: Option<u32>) -> Result<Vec<String>> {
+        self.explained(|connection| {
+            connection
+                .prepare(
+                    "SELECT landings.commit_id FROM landings JOIN tasks ON tasks.id = landings.task_id
+                     WHERE landings.run_id = ?1 AND (?2 IS NULL OR tasks.cycle_number = ?2)
+                     ORDER BY landings.rowid",
+                )?
+                .query_map(params![run, cycle], |row| row.get(0))?
+                .collect()
+        })
+    }
+
     fn read_commits(&self, run: &str) -> rusqlite::Result<Vec<(String, String)>> {
         let mut query = self.connection.prepare_cached(
             "SELECT landings.commit_id, tasks.title FROM landings JOIN tasks ON tasks.id = landings.task_id

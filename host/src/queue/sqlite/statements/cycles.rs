@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{Change, HOST, Result, collect, planners, read_draft, read_json, record};
 use crate::events::Event;
 use crate::queue::{Counts, CycleEnd, CycleState, EndedCycle, OpenCycle, Planner, Standing};
-use crate::types::{Decision, Domain, TaskOutcome, Verdict};
+use crate::types::{Decision, Domain, Retreat, TaskOutcome, Verdict};
 
 pub(in super::super) fn start(
     change: &Change<'_>,
@@ -112,7 +112,23 @@ pub(in super::super) fn state(change: &Change<'_>, cycle: u32) -> Result<CycleSt
         overview: overview(change, cycle)?,
         outcomes: outcomes(change, cycle)?,
         planner_failures,
+        retreats: retreats(change)?,
     })
+}
+
+/// Where the open cycle was rolled back. A host that died in between has begun
+/// the same once more.
+fn retreats(change: &Change<'_>) -> Result<Vec<Retreat>> {
+    let mut found: Vec<Retreat> = collect(
+        change.connection,
+        "SELECT body FROM events WHERE run_id = ?1 AND kind = 'rolled-back' AND sequence >
+           (SELECT max(sequence) FROM events WHERE run_id = ?1 AND kind = 'cycle-started')
+         ORDER BY sequence",
+        params![change.run],
+        |row| read_json(row, 0),
+    )?;
+    found.dedup();
+    Ok(found)
 }
 
 fn outcomes(change: &Change<'_>, cycle: u32) -> Result<Vec<TaskOutcome>> {

@@ -1,0 +1,77 @@
+//! Where the check is red at a cycle's end: which commit to go back to, and going
+//! there. Only what this run has landed is gone back over, and nothing that others
+//! have already; what a person or others brought is theirs to mend.
+
+use std::collections::HashSet;
+
+use super::HostCrew;
+use crate::Result;
+use crate::agent::{Checker, blocking};
+use crate::events::Event;
+use crate::queue::Store;
+use crate::repo::{Step, rolled_back_reference};
+use crate::types::{CheckResult, Retreat};
+
+impl HostCrew {
+    /// Looks for the last commit where the check is green, among the newest that
+    /// this run has landed one on the other.
+    pub(super) async fn way_back(
+        &self,
+        checker: &Checker,
+        base: &str,
+        head: &str,
+        mut red: CheckResult,
+    ) -> Result<(CheckResult, Option<Retreat>)> {
+        let steps = self.own_steps(base, head).await?;
+        let Some(first) = steps.first() else {
+            red.output =
+                format!("Nothing was rolled back: {head} is not this run's alone.\n{}", red.output);
+            return Ok((red, None));
+        };
+        let from_there = steps.iter().map(|step| step.commit.as_str());
+        let commits: Vec<&str> = [first.parent.as_str()].into_iter().chain(from_there).collect();
+        let (green, mut red) = checker.find_red(&commits, red).await?;
+        let Some(to) = green.checked_sub(1).and_then(|last| commits.get(last)) else {
+            red.output = format!(
+                "The check was red on {} already, before what this run has landed last; nothing was \
+                 rolled back.\n{}",
+                first.parent, red.output
+            );
+            return Ok((red, None));
+        };
+        let retreat = Retreat {
+            from: head.to_owned(),
+            to: (*to).to_owned(),
+            kept: rolled_back_reference(self.store.run(), head),
+            titles: steps.iter().skip(green - 1).map(|step| step.title.clone()).collect(),
+        };
+        Ok((red, Some(retreat)))
+    }
+
+    /// The newest commits of the run that it has landed itself, without a gap, and
+    /// that nobody else has: the oldest first.
+    async fn own_steps(&self, base: &str, head: &str) -> Result<Vec<Step>> {
+        let (repository, from, to) = (self.repository.clone(), base.to_owned(), head.to_owned());
+        let mut steps = blocking("listing commits", move || repository.steps(&from, &to)).await?;
+        let landed: HashSet<String> =
+            self.store.landed().await?.into_iter().map(|(_, commit)| commit).collect();
+        let is_foreign = |step: &Step| step.shared || !landed.contains(&step.commit);
+        let own = steps.iter().rposition(is_foreign).map_or(0, |foreign| foreign + 1);
+        Ok(steps.split_off(own))
+    }
+
+    /// Moves the run back, and its branch where that has the work already.
+    pub(super) async fn go_back(&self, retreat: Retreat) -> Result<()> {
+        let (repository, run) = (self.repository.clone(), self.store.run().to_owned());
+        let left = blocking("rolling back", move || {
+            repository.roll_back(&run, &retreat.from, &retreat.to)
+        });
+        match left.await? {
+            None => Ok(()),
+            Some(why) => {
+                let message = format!("the branch still holds what was rolled back: {why}");
+                self.store.record("host", Event::Warning { message }).await
+            }
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! Bringing a run's work to the remote `origin`: pushing, and where others have
+//! pushed meanwhile, merging theirs in and trying again. Owns the order of
+//! these steps; running git is `push`'s, merging `merge`'s.
+
+use std::time::{Duration, Instant};
+
+use git2::{ErrorCode, Oid, Signature, Time};
+
+use super::merge::{Merged, merge_histories};
+use super::open::Repository;
+use super::push::{self, Called};
+use super::references::{move_reference, run_reference, run_tip, sync_reference};
+use super::working_tree::descends;
+use super::{failed, pack};
+use crate::{Error, Result, crash};
+
+/// The one remote that is pushed to.
+const REMOTE: &str = "origin";
+/// Where what others have pushed is held until it is merged.
+const FETCHED: &str = "refs/code-agent/fetched/";
+/// How often to push where others are faster each time. Each try comes with
+/// little chance beside a client that pushes without a pause.
+const TRIES: u32 = 100;
+/// How long all tries may take together, with all that git does in them: a large
+/// repository goes up a slow line.
+const TIME: Duration = Duration::from_secs(600);
+/// Above the loose (1) and packed (2) backends of libgit2.
+const MEMORY_FIRST: i32 = 1_000;
+
+/// What became of a run's work on its way to the remote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// There is no remote `origin`.
+    NoRemote,
+    /// The remote had it already, maybe with what others have put on top.
+    UpToDate,
+    /// The remote's branch stands on it now.
+    Pushed {
+        /// The commit.
+        commit: String,
+    },
+    /// It did not get there; nothing is lost, and the run can go on.
+    NotPushed {
+        /// Why, with git's words.
+        why: String,
+    },
+}
+
+impl Repository {
+    /// Pushes what has landed in a run to its branch of `origin`. What others
+    /// have pushed there is merged in: then the run stands on a commit whose
+    /// first parent is where it stood, dated `time` (seconds since 1970-01-01
+    /// UTC). An error where a person has to merge. Nothing may be landing.
+    pub fn publish(&self, run: &str, time: i64) -> Result<Published> {
+        if !self.has_remote()? {
+            return Ok(Published::NoRemote);
+        }
+        let published = self.push_and_merge(run, time, TIME)?;
+        self.forget_fetched(&self.git()?, run)?;
+        Ok(published)
+    }
+
+    /// The run moves only once the remote has what it moves to, so that however
+    /// often others come first, its history has one merge.
+    fn push_and_merge(&self, run: &str, time: i64, longest: Duration) -> Result<Published> {
+        let begun = Instant::now();
+        let left = || longest.saturating_sub(begun.elapsed());
+        let tip = run_tip(&self.git()?, run)?;
+        let (mut wanted, mut last) = (tip, String::new());
+        for _ in 0..TRIES {
+            if left().is_zero() {
+                let seconds = longest.as_secs();
+                return Ok(not_pushed(&format!(
+                    "others pushed before each try for {seconds} seconds. {last}"
+                )));
+            }
+            match push::push(self, REMOTE, &wanted.to_string(), self.branch(), left()) {
+                Called::Well(words) if push::had_it_already(&words) => {
+                    return Ok(Published::UpToDate);
+                }
+                Called::Well(_) => {
+                    crash::point("publish: pushed");
+                    self.take_in(run, tip, wanted)?;
+                    return Ok(Published::Pushed { commit: wanted.to_string() });
+                }
+                Called::NotAtAll(words) => return Ok(not_pushed(&words)),
+                Called::Badly(words) => last = words,
+            }
+            // Why a push failed is seen from what the remote has, not from
+            // words that each server chooses itself.
+            let Some(theirs) = self.fetched(run, left())? else { return Ok(not_pushed(&last)) };
+            let git = self.git()?;
+            if theirs == wanted {
+                self.take_in(run, tip, wanted)?;
+                return Ok(Published::Pushed { commit: wanted.to_string() });
+            }
+            if descends(&git, theirs, tip)? {
+                return Ok(Published::UpToDate);
+            }
+            if descends(&git, wanted, theirs)? {
+                return Ok(not_pushed(&last));
+            }
+            wanted = self.merged(&git, run, tip, theirs, time)?;
+        }
+        Ok(not_pushed(&format!("others pushed before each of {TRIES} tries. {last}")))
+    }
+
+    /// How many commits the branch lacks of what `origin` had when it was last
+    /// fetched; 0 where there is nothing to compare.
+    pub fn behind_remote(&self) -> Result<usize> {
+        let git = self.git()?;
+        let name = format!("refs/remotes/{REMOTE}/{}", self.branch());
+        let (Some(ours), Ok(theirs)) = (self.branch_commit(&git)?, git.refname_to_id(&name)) else {
+            return Ok(0);
+        };
+        let doing = "compare the branch with that of origin";
+        git.graph_ahead_behind(ours, theirs).map(|(_, behind)| behind).map_err(failed(doing))
+    }
+
+    fn has_remote(&self) -> Result<bool> {
+        match self.git()?.find_remote(REMOTE) {
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(false),
+            Err(error) => Err(failed(format!("read the remote `{REMOTE}`"))(error)),
+        }
+    }
+
+    /// What the remote's branch stands on now; none where that is not to be had.
+    fn fetched(&self, run: &str, longest: Duration) -> Result<Option<Oid>> {
+        let name = format!("{FETCHED}{run}");
+        match push::fetch(self, REMOTE, self.branch(), &name, longest) {
+            Called::Well(_) => {}
+            Called::Badly(words) | Called::NotAtAll(words) => {
+                tracing::debug!("nothing was fetched: {}", push::quoted(&words));
+                return Ok(None);
+            }
+        }
+        self.git()?
+            .refname_to_id(&name)
+            .map(Some)
+            .map_err(failed(format!("read `{name}`, which git has just fetched")))
+    }
+
+    /// What others pushed and the run's tip in one commit, safe on the disk.
+    fn merged(
+        &self,
+        git: &git2::Repository,
+        run: &str,
+        tip: Oid,
+        theirs: Oid,
+        time: i64,
+    ) -> Result<Oid> {
+        let odb = git.odb().map_err(failed("open the repository's objects"))?;
+        let _in_memory = odb
+            .add_new_mempack_backend(MEMORY_FIRST)
+            .map_err(failed("keep a merge's objects in memory"))?;
+        let doing = || format!("merge {theirs}, which others pushed");
+        let tree = match merge_histories(git, tip, theirs).map_err(failed(doing()))? {
+            Merged::Tree(tree) => tree,
+            Merged::Conflict(files) => return Err(self.needs_a_person(run, &files)),
+        };
+        let merge = make_merge(git, run, self.branch(), tip, theirs, tree, time)
+            .map_err(failed(doing()))?;
+        pack::write(git, self.common_directory(), run, tip, &[merge])?;
+        Ok(merge)
+    }
+
+    /// Lets the run stand on what was pushed.
+    fn take_in(&self, run: &str, tip: Oid, pushed: Oid) -> Result<()> {
+        if pushed == tip {
+            return Ok(());
+        }
+        let name = run_reference(run)?;
+        let log = "code-agent: merged what others pushed";
+        if !move_reference(&self.git()?, &name, tip, pushed, log)? {
+            return Err(Error::failed(format!(
+                "`{name}` was moved by somebody else while it was pushed; resume the run"
+            )));
+        }
+        sync_reference(self.common_directory(), &name)
+    }
+
+    fn forget_fetched(&self, git: &git2::Repository, run: &str) -> Result<()> {
+        let name = format!("{FETCHED}{run}");
+        match git.find_reference(&name).and_then(|mut reference| reference.delete()) {
+            Err(error) if error.code() != ErrorCode::NotFound => {
+                Err(failed(format!("remove `{name}`"))(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn needs_a_person(&self, run: &str, files: &[String]) -> Error {
+        let branch = self.branch();
+        let because = match files {
+            [] => "the two have no commit in common".to_owned(),
+            files => format!("both changed {}", super::worktrees::name_some(files)),
+        };
+        Error::failed(format!(
+            "what has landed can't be merged with what others pushed to `{branch}` of {REMOTE}: \
+             {because}. All of the run's work is in `refs/code-agent/runs/{run}`. Merge by hand \
+             and go on: git switch {branch} && git merge refs/code-agent/runs/{run} && git merge \
+             {FETCHED}{run} (mend, git commit), then code-agent resume {run}"
+        ))
+    }
+}
+
+fn not_pushed(words: &str) -> Published {
+    Published::NotPushed { why: push::quoted(words) }
+}
+
+fn make_merge(
+    git: &git2::Repository,
+    run: &str,
+    branch: &str,
+    tip: Oid,
+    theirs: Oid,
+    tree: Oid,
+    time: i64,
+) -> Result<Oid, git2::Error> {
+    let who = Signature::new("code-agent", "code-agent@localhost", &Time::new(time, 0))?;
+    let message =
+        format!("Merge what others pushed to {branch} of {REMOTE}\n\nCode-Agent-Run: {run}\n");
+    let parents = [&git.find_commit(tip)?, &git.find_commit(theirs)?];
+    git.commit(None, &who, &who, &message, &git.find_tree(tree)?, &parents)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::PathBuf;
+
+    use super::super::landing::{Lander, LandingRecord};
+    use super::super::testing::{Sandbox, land, landing, run_git, written};
+    use super::*;
+
+    /// A run with one commit that is to be pushed, and its remote.
+    fn to_push(sandbox: &Sandbox) -> (Repository, PathBuf) {
+        let remote = sandbox.top().with_file_name("remote.git");
+        sandbox.git(&["clone", "--quiet", "--bare", ".", remote.to_str().unwrap()]);
+        sandbox.git(&["remote", "add", "origin", remote.to_str().unwrap()]);
+        let repository = sandbox.open();
+        let base = repository.begin("r1").unwrap();
+        let lander = Lander::start(&repository, "r1", |_: &[LandingRecord]| Ok(())).unwrap();
+        land(&lander, landing("l1", &base, vec![written("b", "b\n")])).unwrap();
+        (repository, remote)
+    }
+
+    #[test]
+    fn what_others_have_built_on_was_not_pushed_just_now() {
+        let sandbox = Sandbox::with(&[("a", "one\n")]);
+        let (repository, remote) = to_push(&sandbox);
+        let tip = repository.tip("r1").unwrap();
+        sandbox.git(&["push", "--quiet", "origin", &format!("{tip}:main")]);
+        assert_eq!(repository.publish("r1", 0).unwrap(), Published::UpToDate);
+        let who = ["-c", "user.name=x", "-c", "user.email=x"];
+        let on_top = ["commit-tree", "-m", "on top", "-p", "main", "main^{tree}"];
+        let theirs = run_git(&remote, &[&who[..], &on_top].concat());
+        run_git(&remote, &["update-ref", "refs/heads/main", &theirs]);
+        assert_eq!(repository.publish("r1", 0).unwrap(), Published::UpToDate);
+        assert_eq!(run_git(&remote, &["rev-parse", "main"]), theirs);
+    }
+
+    #[test]
+    fn all_tries_together_have_one_bound() {
+        let sandbox = Sandbox::with(&[("a", "one\n")]);
+        let (repository, remote) = to_push(&sandbox);
+        let before = repository.tip("r1").unwrap();
+        // Somebody comes first each time, and slowly: all tries would take long.
+        let hook = remote.join("hooks/pre-receive");
+        fs::create_dir_all(hook.parent().unwrap()).unwrap();
+        let first = "#!/bin/sh\necho >> tries\nsleep 0.1\ngit() { env -i PATH=\"$PATH\" git -c user.name=x \
+                     -c user.email=x \"$@\"; }\ngit update-ref refs/heads/main $(git commit-tree -m \
+                     first -p main 'main^{tree}')\n";
+        fs::write(&hook, first).unwrap();
+        fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+        let published = repository.push_and_merge("r1", 0, Duration::from_secs(3)).unwrap();
+        let Published::NotPushed { why } = published else { panic!("{published:?}") };
+        assert!(why.contains("3 seconds") || why.contains("git was ended"), "{why}");
+        let tries = fs::read_to_string(remote.join("tries")).unwrap().lines().count();
+        assert!(tries < TRIES as usize, "{tries}");
+        assert_eq!(repository.tip("r1").unwrap(), before);
+    }
+}
