@@ -2,7 +2,8 @@
 //! command line and nothing else; each chore has a file.
 //!
 //! - `plugins`: the wasm target ([`target`], and [`debian`] where rustup can't
-//!   fetch it), then the components ([`plugins`])
+//!   fetch it), then the components ([`plugins`]), and the examples that are
+//!   written in other languages ([`guests`])
 //! - `test`: everything that has to hold before a change lands ([`check`])
 //! - `demo`: the real program on a small project ([`demo`])
 //! - `try-llama`: the same with a real, very weak model ([`demo::llama`])
@@ -24,6 +25,7 @@ mod check;
 mod command;
 mod debian;
 mod demo;
+mod guests;
 mod plugins;
 mod target;
 
@@ -33,7 +35,9 @@ The project's own chores.
 Usage: cargo xtask <CHORE> [OPTIONS]
 
 Chores:
-  plugins        builds the components and puts each beside its source
+  plugins        builds the components and puts each beside its source; with
+                 --examples also those in Python and JavaScript, whose
+                 compilers come from PyPI and npm
   test           checks the format, builds the components, lints and tests
   demo           runs the program on a small project with a scripted model
   try-llama      runs it with a real, very weak model from PyPI; needs python3
@@ -54,7 +58,7 @@ Options of demo, for a real model:
 
 enum Chore {
     Help,
-    Plugins(Choice),
+    Plugins { choice: Choice, examples: bool },
     Test(Choice),
     Demo(demo::Options),
     TryLlama(Choice),
@@ -67,7 +71,7 @@ fn main() -> ExitCode {
             print!("{USAGE}");
             Ok(())
         }
-        Chore::Plugins(choice) => plugins::build(&command::top(), choice).map(drop),
+        Chore::Plugins { choice, examples } => build(choice, examples),
         Chore::Test(choice) => check::run(&command::top(), choice),
         Chore::Demo(options) => demo::run(&command::top(), &options),
         Chore::TryLlama(choice) => demo::llama::run(&command::top(), choice),
@@ -86,15 +90,26 @@ fn main() -> ExitCode {
     }
 }
 
+fn build(choice: Choice, examples: bool) -> Result<()> {
+    let top = command::top();
+    plugins::build(&top, choice)?;
+    if examples {
+        guests::build(&top)?;
+    }
+    Ok(())
+}
+
 fn parse(mut arguments: lexopt::Parser) -> Result<Chore> {
     let mut words: Vec<String> = Vec::new();
     let mut choice = None;
+    let mut examples = false;
     let mut demo = demo::Options::default();
     while let Some(argument) = arguments.next()? {
         match argument {
             Short('h') | Long("help") => return Ok(Chore::Help),
             Value(word) => words.push(word.string()?),
             Long("toolchain") => choice = Some(arguments.value()?.parse_with(target::choice)?),
+            Long("examples") => examples = true,
             Long("model") => demo.model = Some(arguments.value()?.string()?),
             Long("api-base") => demo.api_base = Some(arguments.value()?.string()?),
             Long("goal") => demo.goal = Some(arguments.value()?.string()?),
@@ -103,12 +118,17 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Chore> {
         }
     }
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    if words.first() != Some(&"plugins") && examples {
+        return Err(Failure::Usage("only `plugins` takes --examples".to_owned()));
+    }
     if words.first() != Some(&"demo") && demo != demo::Options::default() {
         return Err(Failure::Usage("only `demo` runs a model: leave its options out".to_owned()));
     }
     match (words.as_slice(), choice) {
         ([], None) => Ok(Chore::Help),
-        (["plugins"], choice) => Ok(Chore::Plugins(choice.unwrap_or_default())),
+        (["plugins"], choice) => {
+            Ok(Chore::Plugins { choice: choice.unwrap_or_default(), examples })
+        }
         (["test"], choice) => Ok(Chore::Test(choice.unwrap_or_default())),
         (["demo"], choice) => demo::Options { toolchain: choice.unwrap_or_default(), ..demo }
             .checked()
@@ -133,7 +153,12 @@ mod tests {
 
     #[test]
     fn a_toolchain_can_be_chosen() {
-        assert!(matches!(parsed("plugins"), Ok(Chore::Plugins(Choice::Auto))));
+        let examples = |line| match parsed(line) {
+            Ok(Chore::Plugins { choice: Choice::Auto, examples }) => Some(examples),
+            _ => None,
+        };
+        assert_eq!(examples("plugins"), Some(false));
+        assert_eq!(examples("plugins --examples"), Some(true));
         assert!(matches!(parsed("test --toolchain debian"), Ok(Chore::Test(Choice::Debian))));
         assert!(matches!(parsed("plugins --toolchain other"), Err(Failure::Usage(_))));
     }
@@ -149,7 +174,14 @@ mod tests {
 
     #[test]
     fn what_no_chore_takes_is_wrong_usage() {
-        for line in ["dance", "plugins twice", "test --model x", "bench a b", "test --quickly"] {
+        for line in [
+            "dance",
+            "plugins twice",
+            "test --model x",
+            "bench a b",
+            "test --quickly",
+            "test --examples",
+        ] {
             assert!(matches!(parsed(line), Err(Failure::Usage(_))), "{line}");
         }
     }

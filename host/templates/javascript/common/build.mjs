@@ -1,0 +1,30 @@
+// Builds plugin.js into {{name}}.wasm: `npm run build`.
+
+import { writeFile } from "node:fs/promises";
+// It imports preview2-shim without saying so; that is why package.json names it.
+import { componentize } from "@bytecodealliance/componentize-js";
+import { build } from "rolldown";
+
+const COMPONENT = "{{name}}.wasm";
+const BUNDLE = "bundle/plugin.js";
+
+// One file with all that plugin.js imports, packages of npm included. What comes
+// from the host stays an import.
+await build({
+  input: "plugin.js",
+  external: /^code-agent:/,
+  platform: "neutral",
+  resolve: { mainFields: ["module", "main"] },
+  output: { file: BUNDLE, format: "esm" },
+  logLevel: "warn",
+});
+
+// Without WASI, the component reaches nothing but what wit/world.wit imports.
+const { component } = await componentize({
+  sourcePath: BUNDLE,
+  witPath: "wit",
+  worldName: "plugin",
+  disableFeatures: ["clocks", "fetch-event", "http", "random", "stdio"],
+});
+await writeFile(COMPONENT, component);
+console.log(`${COMPONENT}: ${(component.length / 1e6).toFixed(1)} MB`);
