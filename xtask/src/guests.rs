@@ -66,7 +66,7 @@ impl Language {
             Self::Python => &[&["python3", "build.py"]],
             // Unlike `npm install`, it leaves package-lock.json alone.
             Self::JavaScript => {
-                &[&["npm", "ci", "--no-audit", "--no-fund"], &["npm", "run", "--silent", "build"]]
+                &[&["npm", "ci", "--no-audit", "--no-fund"], &["node", "build.mjs"]]
             }
         }
     }
