@@ -19,9 +19,12 @@ pub struct Example {
     language: Language,
 }
 
+/// A language whose compiler comes from a registry of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Language {
+pub enum Language {
+    /// By componentize-py, from PyPI.
     Python,
+    /// By componentize-js, from npm.
     JavaScript,
 }
 
@@ -74,19 +77,25 @@ impl Language {
 
 /// Builds what has changed since it was built, and returns all that could be built.
 pub fn build(top: &Path) -> Result<Vec<Example>> {
-    let (examples, left_out): (Vec<_>, Vec<_>) =
-        examples(top)?.into_iter().partition(|example| is_there(&example.language.needs()));
-    for example in &left_out {
-        let Needs { words, .. } = example.language.needs();
-        println!(
-            "LEFT OUT: plugins/examples/{} and its tests, since {words} is missing here",
-            example.name
-        );
+    let mut built = Vec::new();
+    for example in examples(top)? {
+        if let Some(words) = missing(example.language) {
+            println!(
+                "LEFT OUT: plugins/examples/{} and its tests, since {words} is missing here",
+                example.name
+            );
+            continue;
+        }
+        build_one(top, &example)?;
+        built.push(example);
     }
-    for example in &examples {
-        build_one(top, example)?;
-    }
-    Ok(examples)
+    Ok(built)
+}
+
+/// What this machine lacks to build a plugin in the language, if anything.
+pub fn missing(language: Language) -> Option<&'static str> {
+    let needs = language.needs();
+    (!is_there(&needs)).then_some(needs.words)
 }
 
 /// Plays the examples' own test cases.

@@ -7,6 +7,8 @@
 //! - `test`: everything that has to hold before a change lands ([`check`])
 //! - `demo`: the real program on a small project ([`demo`])
 //! - `try-llama`: the same with a real, very weak model ([`demo::llama`])
+//! - `walk-through`: from nothing to a judge of one's own, in each language
+//!   ([`walk_through`])
 //! - `bench`: benchmarks ([`bench`])
 //!
 //! It needs cargo, git and the package registries, and none of the crates that
@@ -28,6 +30,7 @@ mod demo;
 mod guests;
 mod plugins;
 mod target;
+mod walk_through;
 
 const USAGE: &str = "\
 The project's own chores.
@@ -41,10 +44,12 @@ Chores:
   test           checks the format, builds the components, lints and tests
   demo           runs the program on a small project with a scripted model
   try-llama      runs it with a real, very weak model from PyPI; needs python3
+  walk-through   from an empty folder to a run with a judge of one's own, in
+                 Rust, Python and JavaScript, as a new user would do it
   bench [NAME]   runs a benchmark, or all of them; `bench tools DIR` tries that
                  tree, too, and `bench landing DIR` that repository
 
-Options of plugins, test, demo and try-llama:
+Options of plugins, test, demo, try-llama and walk-through:
   --toolchain auto|rustup|debian
                  where the wasm target comes from: rustup, or a compiler from
                  Debian's packages, unpacked below target/. auto tries both.
@@ -62,6 +67,7 @@ enum Chore {
     Test(Choice),
     Demo(demo::Options),
     TryLlama(Choice),
+    WalkThrough(Choice),
     Bench(Option<String>, Option<PathBuf>),
 }
 
@@ -75,6 +81,7 @@ fn main() -> ExitCode {
         Chore::Test(choice) => check::run(&command::top(), choice),
         Chore::Demo(options) => demo::run(&command::top(), &options),
         Chore::TryLlama(choice) => demo::llama::run(&command::top(), choice),
+        Chore::WalkThrough(choice) => walk_through::run(&command::top(), choice),
         Chore::Bench(name, tree) => bench::run(&command::top(), name.as_deref(), tree.as_deref()),
     });
     match done {
@@ -134,6 +141,7 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Chore> {
             .checked()
             .map(Chore::Demo),
         (["try-llama"], choice) => Ok(Chore::TryLlama(choice.unwrap_or_default())),
+        (["walk-through"], choice) => Ok(Chore::WalkThrough(choice.unwrap_or_default())),
         (["bench"], None) => Ok(Chore::Bench(None, None)),
         (["bench", name], None) => Ok(Chore::Bench(Some((*name).to_owned()), None)),
         (["bench", "tools", tree], None) => {
