@@ -33,7 +33,7 @@ async fn no_sequence_of_calls_breaks_the_host() {
     for seed in first..first + SEQUENCES {
         for role in [Role::Worker, Role::SubPlanner] {
             let (place, workshop) = workshop(Some(server.base_url())).await;
-            let plugins = workshop.plugins("fuzz", None, "").unwrap();
+            let plugins = workshop.plugins("fuzz", None, "").await.unwrap();
             println!("seed {seed}, {role}");
             let what = format!("fuzz {seed} {CALLS}");
             let said = workshop.ask(&plugins, role, &what).await.unwrap();
@@ -49,7 +49,8 @@ async fn no_sequence_of_calls_breaks_the_host() {
 async fn endless_loops_leave_time_for_the_others() {
     let (_place, workshop) = workshop(None).await;
     let workshop = Arc::new(workshop);
-    let plugins = Arc::new(workshop.plugins("loops", None, "compute-milliseconds = 1000").unwrap());
+    let plugins = workshop.plugins("loops", None, "compute-milliseconds = 1000").await.unwrap();
+    let plugins = Arc::new(plugins);
     let ended = Arc::new(AtomicUsize::new(0));
     let loops: Vec<_> = (0..LOOPS)
         .map(|_| {

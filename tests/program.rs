@@ -84,7 +84,7 @@ pub fn resume_at(project: &Project, root_path: &Path) -> Command {
     command
 }
 
-fn program(project: &Project) -> Command {
+pub fn program(project: &Project) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_code-agent"));
     command
         .current_dir(project.path())
@@ -199,6 +199,21 @@ pub fn plugins_with(project: &Project, roles: &[&str], more: &str) -> PathBuf {
 
 /// The component that misbehaves.
 pub fn hostile_component() -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/hostile/hostile.wasm");
+    test_component("hostile")
+}
+
+/// The component with tools for tests.
+pub fn toolbox_component() -> PathBuf {
+    test_component("toolbox")
+}
+
+/// The judge that decides what its settings say.
+pub fn umpire_component() -> PathBuf {
+    test_component("umpire")
+}
+
+fn test_component(name: &str) -> PathBuf {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests");
+    let path = tests.join(name).join(name).with_extension("wasm");
     path.canonicalize().expect("build the components first: cargo xtask plugins")
 }

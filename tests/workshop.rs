@@ -14,7 +14,8 @@ use code_agent::agent::{Account, Agent, RoleModel, Slot};
 use code_agent::clock::Clock;
 use code_agent::lm::budget::{Ledger, Limits};
 use code_agent::lm::{Model, ModelChoice, ModelSettings};
-use code_agent::plugin::{CallFailure, Plugins};
+use code_agent::plugin::consent::Consent;
+use code_agent::plugin::{CallFailure, Choice, Plugins, Source};
 use code_agent::queue::{Database, NewRun, RunStore};
 use code_agent::repo::path::CheckoutPath;
 use code_agent::repo::{Checkouts, Repository};
@@ -68,7 +69,7 @@ impl Workshop {
     }
 
     /// An agent of this role, in the one checkout that there is.
-    pub fn agent(&self, role: Role, transcript: CallTranscript) -> Arc<Agent> {
+    pub fn agent(&self, plugins: &Plugins, role: Role, transcript: CallTranscript) -> Arc<Agent> {
         Arc::new(Agent {
             name: role.as_str().into(),
             role,
@@ -83,6 +84,7 @@ impl Workshop {
             },
             transcript: Arc::new(transcript),
             sandbox: None,
+            tools: plugins.tools(),
             landing: None,
             setback: OnceLock::new(),
             usage: Mutex::default(),
@@ -91,7 +93,12 @@ impl Workshop {
 
     /// The tests' component in every role; `sub_planner`: another one for that
     /// role. `limits` are lines of `plugins.toml`.
-    pub fn plugins(&self, name: &str, sub_planner: Option<&Path>, limits: &str) -> Result<Plugins> {
+    pub async fn plugins(
+        &self,
+        name: &str,
+        sub_planner: Option<&Path>,
+        limits: &str,
+    ) -> Result<Plugins> {
         let mut manifest = String::new();
         for role in Role::ALL {
             let other = sub_planner.filter(|_| role == Role::SubPlanner);
@@ -104,7 +111,7 @@ impl Workshop {
         let folder = self.place.join("plugins").join(name);
         fs::create_dir_all(&folder)?;
         fs::write(folder.join("plugins.toml"), manifest)?;
-        Ok(Plugins::load(&folder, &self.place.join("compiled"))?)
+        load(&folder, &self.place.join("compiled")).await
     }
 
     /// Has a component act as `what` says, in this role; returns what it said.
@@ -114,7 +121,7 @@ impl Workshop {
         role: Role,
         what: &str,
     ) -> std::result::Result<String, CallFailure> {
-        let agent = self.agent(role, CallTranscript::default());
+        let agent = self.agent(plugins, role, CallTranscript::default());
         match role {
             Role::MainPlanner => Ok(plugins.plan(agent, brief(what)).await?.overview),
             Role::SubPlanner => {
@@ -126,10 +133,20 @@ impl Workshop {
                 Ok(plugins.plan_domain(agent, brief("Try"), "", domain, 1).await?.summary)
             }
             Role::Worker => Ok(plugins.work(agent, brief("Try"), task(what)).await?.summary),
-            Role::Judge => Ok(plugins.review(agent, brief(what), empty_report()).await?.reasoning),
+            Role::Judge => {
+                let judge = plugins.judges().concat();
+                Ok(plugins.review(&judge, agent, brief(what), empty_report()).await?.reasoning)
+            }
             Role::Merger => Ok(plugins.merge(agent, brief(what), empty_merge()).await?.summary),
         }
     }
+}
+
+/// Loads what lies in a folder whose plugins ask for nothing in particular.
+pub async fn load(folder: &Path, cache: &Path) -> Result<Plugins> {
+    let (folders, cache) = (vec![folder.to_owned()], cache.to_owned());
+    let (consent, choice) = (Consent::Recorded(None), Choice::new());
+    Ok(Plugins::load(&Source { folders, cache, consent, choice }).await?)
 }
 
 pub fn brief(goal: &str) -> Brief {

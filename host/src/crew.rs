@@ -1,12 +1,15 @@
 //! The roles as they really are: components that talk to a model and work in
 //! checkouts, behind the plain data that `cycle/` asks for. Owns which agent
 //! gets which checkout, model and rights; decides nothing about the cycle.
-//! How a finished task's work lands is `merging`'s.
+//! How a finished task's work lands is `merging`'s, how several judges come to
+//! one verdict `judging`'s.
 
+mod judging;
 mod merging;
 mod retreating;
+mod trial;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::agent::{
@@ -31,7 +34,6 @@ use crate::{Error, Result, Setback};
 
 /// The checkout that all planners of a cycle read; nobody writes to it.
 const PLANNERS_SLOT: &str = "planners";
-const JUDGE_SLOT: &str = "judge";
 
 /// The name under which a repository keeps its instructions to agents.
 const INSTRUCTIONS_FILE: &str = "AGENTS.md";
@@ -77,6 +79,8 @@ pub struct HostCrew {
     pub push: bool,
     /// Checkouts in use, by slot.
     pub slots: Mutex<HashMap<String, Arc<Slot>>>,
+    /// What judges have said while others still have to be asked.
+    pub verdicts: Mutex<BTreeMap<String, Verdict>>,
 }
 
 impl HostCrew {
@@ -144,6 +148,7 @@ impl HostCrew {
             model: self.models.of(role).map_err(Setback::Stop)?.clone(),
             account,
             transcript,
+            tools: self.plugins.tools(),
             landing,
             setback: OnceLock::new(),
             usage: Mutex::default(),
@@ -362,23 +367,9 @@ impl Crew for HostCrew {
         self.go_back(retreat.clone()).await
     }
 
-    async fn review(&self, mut brief: Brief, mut report: CycleReport) -> Result<Verdict, Setback> {
-        let cycle = brief.cycle;
+    async fn review(&self, brief: Brief, mut report: CycleReport) -> Result<Verdict, Setback> {
         report.outcomes.iter_mut().for_each(note_outside);
-        let slot = self.prepared_slot_at(JUDGE_SLOT, &report.head, &mut brief).await;
-        let slot = slot.map_err(Setback::Stop)?;
-        let transcript = Arc::new(self.journal.call(About {
-            agent: JUDGE_SLOT.to_owned(),
-            role: Role::Judge,
-            subject: None,
-            cycle,
-            attempt: 0,
-            base: None,
-        }));
-        let account = self.account(cycle, None);
-        let agent = self.agent(JUDGE_SLOT, Role::Judge, slot, transcript, None, account)?;
-        let verdict = self.plugins.review(agent.clone(), brief, report).await;
-        self.ended(&agent, cycle, None, verdict).await
+        self.judge(brief, report).await
     }
 
     async fn publish(&self) -> Result<()> {

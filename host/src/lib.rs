@@ -12,6 +12,7 @@
 //!   [`tools`]: the host's own tools; [`sandbox`]: commands behind walls;
 //!   [`plugin`]: components.
 //! - [`transcript`]: what was said and decided, written down and played back.
+//! - [`scaffold`]: a new plugin's folder; [`trial`]: a plugin tried without a run.
 //! - [`cli`]: the command line.
 //!
 //! # Invariants
@@ -41,7 +42,7 @@
 //! options.branch = "main".into();
 //! options.lm = "vllm:".into();
 //! options.api_base = Some("http://localhost:8000".into());
-//! options.plugins = Some("/path/to/plugins".into());
+//! options.plugins = vec!["/path/to/plugins".into()];
 //! options.max_cycles = 3;
 //! options.max_workers = 8;
 //! options.auto_commit = true;
@@ -71,8 +72,10 @@ pub mod queue;
 pub mod repo;
 pub mod run;
 pub mod sandbox;
+pub mod scaffold;
 pub mod tools;
 pub mod transcript;
+pub mod trial;
 pub mod types;
 
 pub use config::Options;

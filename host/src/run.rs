@@ -28,6 +28,7 @@ use crate::repo::{Checkouts, Lander, Repository};
 use crate::sandbox::Sandbox;
 use crate::transcript::{self, Entry, Host, Journal, Recorder, Replay};
 use crate::{Error, OWN_FOLDER, Result, crash};
+pub(crate) use commands::sandbox as sandbox_of;
 use commands::{checker, merge_queue, sandbox, setup};
 pub(crate) use ending::settle;
 use ending::{result, wind_down};
@@ -201,6 +202,7 @@ impl Run {
             goal: options.goal.clone(),
             push: pushes(&options),
             slots: Mutex::new(HashMap::new()),
+            verdicts: Mutex::default(),
         });
         let (early, told) = watch::channel(false);
         let cycles = run_cycles(&store, &crew, options.limits(), told);
@@ -295,8 +297,7 @@ async fn journal(
 }
 
 async fn load(options: &Options, replay: Option<&Arc<Replay>>) -> Result<(Plugins, RoleModels)> {
-    let compiled = options.cache_folder()?.join("compiled");
-    let plugins = Plugins::load(&options.plugins_folder()?, &compiled)?;
+    let plugins = Plugins::load(&options.plugin_source()?).await?;
     Ok((plugins, RoleModels::connect(options, replay).await?))
 }
 

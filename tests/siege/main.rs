@@ -40,11 +40,8 @@ async fn a_thousand_hostile_calls_leave_nothing_behind() {
     let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let workshop = Workshop::open(place.path(), None).await.unwrap();
     let attacks = attacks::all();
-    let shared = shared_plugins(&workshop);
-    let own: BTreeMap<&str, Plugins> = attacks
-        .iter()
-        .filter_map(|attack| Some((attack.name.as_str(), own_plugins(&workshop, attack)?)))
-        .collect();
+    let shared = shared_plugins(&workshop).await;
+    let own = own_plugins(&workshop, &attacks).await;
     let of = |attack: &Attack| own.get(attack.name.as_str()).unwrap_or(&shared[&attack.limits]);
 
     let each: Option<usize> = std::env::var(TIMES).ok().map(|times| times.parse().unwrap());
@@ -78,21 +75,29 @@ async fn a_thousand_hostile_calls_leave_nothing_behind() {
     assert_eq!(untouched, "root\n");
 }
 
-fn shared_plugins(workshop: &Workshop) -> BTreeMap<Limits, Plugins> {
-    let load = |limits: Limits| {
+async fn shared_plugins(workshop: &Workshop) -> BTreeMap<Limits, Plugins> {
+    let mut loaded = BTreeMap::new();
+    for limits in [Limits::Tight, Limits::Hasty, Limits::Roomy] {
         let name = format!("{limits:?}");
-        (limits, workshop.plugins(&name, None, limits.lines()).unwrap())
-    };
-    [Limits::Tight, Limits::Hasty, Limits::Roomy].map(load).into()
+        let plugins = workshop.plugins(&name, None, limits.lines()).await.unwrap();
+        loaded.insert(limits, plugins);
+    }
+    loaded
 }
 
-fn own_plugins(workshop: &Workshop, attack: &Attack) -> Option<Plugins> {
-    let text = attack.text.as_ref()?;
-    let component = wat::parse_str(text).unwrap_or_else(|error| panic!("{}: {error}", attack.name));
-    let path = workshop.place.join(format!("{}.wasm", attack.name));
-    fs::write(&path, component).unwrap();
-    let limits = if attack.name == "start-loop" { Limits::Hasty } else { attack.limits };
-    Some(workshop.plugins(&attack.name, Some(&path), limits.lines()).unwrap())
+/// Those of the attacks that have a component of their own.
+async fn own_plugins<'a>(workshop: &Workshop, attacks: &'a [Attack]) -> BTreeMap<&'a str, Plugins> {
+    let mut loaded = BTreeMap::new();
+    for Attack { name, text, limits, .. } in attacks {
+        let Some(text) = text else { continue };
+        let component = wat::parse_str(text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let path = workshop.place.join(format!("{name}.wasm"));
+        fs::write(&path, component).unwrap();
+        let limits = if name == "start-loop" { Limits::Hasty } else { *limits };
+        let plugins = workshop.plugins(name, Some(&path), limits.lines()).await.unwrap();
+        loaded.insert(name.as_str(), plugins);
+    }
+    loaded
 }
 
 /// The words of the limit, and the plugin's name where the call failed.

@@ -27,7 +27,7 @@ fn main() -> Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new()?;
     // First of all, since what others leave in the allocator would serve it.
     let mut reached = runtime.block_on(waiting::measure())?;
-    reached &= starting::load()?;
+    reached &= runtime.block_on(starting::load())?;
     reached &= runtime.block_on(starting::instances())?;
     reached &= runtime.block_on(calls::compare())?;
     if reached {

@@ -2,11 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use code_agent::plugin::Plugins;
 use code_agent::transcript::CallTranscript;
 use code_agent::types::Role;
 
-use crate::workshop::Workshop;
+use crate::workshop::{self, Workshop};
 use crate::{ROUNDS, Result, default_plugins, folder, median, verdict};
 
 /// How long the load of all default plugins may take.
@@ -16,15 +15,15 @@ const INSTANCE_TARGET: Duration = Duration::from_micros(30);
 /// Instances that the median is of.
 const INSTANCES: usize = 10_000;
 
-pub fn load() -> Result<bool> {
+pub async fn load() -> Result<bool> {
     let cache = folder()?;
     let begun = Instant::now();
-    drop(Plugins::load(&default_plugins(), cache.path())?);
+    drop(workshop::load(&default_plugins(), cache.path()).await?);
     let compiled = begun.elapsed();
     let mut times = Vec::new();
     for _ in 0..ROUNDS {
         let begun = Instant::now();
-        let plugins = Plugins::load(&default_plugins(), cache.path())?;
+        let plugins = workshop::load(&default_plugins(), cache.path()).await?;
         times.push(begun.elapsed());
         drop(plugins);
     }
@@ -39,10 +38,10 @@ pub fn load() -> Result<bool> {
 pub async fn instances() -> Result<bool> {
     let place = folder()?;
     let workshop = Workshop::open(place.path(), None).await?;
-    let plugins = Plugins::load(&default_plugins(), &place.path().join("compiled"))?;
+    let plugins = workshop::load(&default_plugins(), &place.path().join("compiled")).await?;
     let mut reached = true;
     for role in Role::ALL {
-        let agent = workshop.agent(role, CallTranscript::default());
+        let agent = workshop.agent(&plugins, role, CallTranscript::default());
         let mut times = Vec::new();
         // One by one, so that a machine that does something else now and then
         // spoils some of them and not the median.

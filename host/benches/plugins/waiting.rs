@@ -15,7 +15,7 @@ use code_agent::plugin::Plugins;
 use code_agent::transcript::{About, Journal, Recorder};
 use code_agent::types::Role;
 
-use crate::workshop::{Workshop, brief, task};
+use crate::workshop::{Workshop, brief, load, task};
 use crate::{Result, default_plugins, folder, verdict};
 
 /// How many wait at once.
@@ -30,7 +30,7 @@ const MOST_LOOKS: usize = 3_000;
 pub async fn measure() -> Result<bool> {
     let place = folder()?;
     let workshop = Workshop::open(place.path(), Some(silent_server()?)).await?;
-    let plugins = Arc::new(Plugins::load(&default_plugins(), &place.path().join("compiled"))?);
+    let plugins = Arc::new(load(&default_plugins(), &place.path().join("compiled")).await?);
     let transcript = place.path().join("transcript.jsonl");
     let recorder = Recorder::open(transcript.clone(), Clock::system(), Vec::new(), Vec::new())?;
     let journal = Journal::new(recorder, None);
@@ -71,7 +71,7 @@ fn begin(
         attempt: 1,
         base: None,
     };
-    let agent = workshop.agent(Role::Worker, journal.call(about));
+    let agent = workshop.agent(plugins, Role::Worker, journal.call(about));
     let plugins = plugins.clone();
     tokio::spawn(async move {
         // It never ends by itself; `measure` looks whether it did.

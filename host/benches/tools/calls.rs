@@ -24,8 +24,8 @@ const TOOL: (&str, &str) = ("read_file_content", r#"{"path": "src/deep/file.rs"}
 pub async fn compare() -> Result<bool> {
     let place = folder()?;
     let workshop = Workshop::open(place.path(), None).await?;
-    let agent = workshop.agent(Role::SubPlanner, CallTranscript::default());
-    let plugins = workshop.plugins("busy", None, "")?;
+    let plugins = workshop.plugins("busy", None, "").await?;
+    let agent = workshop.agent(&plugins, Role::SubPlanner, CallTranscript::default());
     let (mut through, mut native) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let none = called(&plugins, &agent, 0).await?;

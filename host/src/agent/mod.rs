@@ -29,6 +29,7 @@ pub(crate) use slot::blocking;
 
 use crate::Setback;
 use crate::lm::Model;
+use crate::plugin::ToolPlugins;
 use crate::repo::Checkout;
 use crate::repo::folder::Folder;
 use crate::repo::path::CheckoutPath;
@@ -55,6 +56,8 @@ pub struct Agent {
     pub transcript: Arc<CallTranscript>,
     /// How it runs commands; none where nobody can.
     pub sandbox: Option<Arc<Sandbox>>,
+    /// The tools that plugins bring.
+    pub tools: Arc<ToolPlugins>,
     /// Where a worker's changes land; others have none.
     pub landing: Option<ClaimLanding>,
     /// What ended the attempt while the component was still at work.
@@ -77,7 +80,11 @@ impl Agent {
     /// Its role's rights, as far as the host can grant them.
     pub fn rights(&self) -> Rights {
         let rights = Rights::of(self.role);
-        if self.sandbox.is_some() { rights } else { rights.without_commands() }
+        if self.sandbox.is_some() {
+            rights
+        } else {
+            rights.beyond(Rights::these(&[Grant::Commands]))
+        }
     }
 
     /// Whom it asks.

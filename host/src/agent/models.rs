@@ -32,10 +32,7 @@ impl RoleModels {
     pub async fn connect(options: &Options, replay: Option<&Arc<Replay>>) -> Result<Self> {
         let mut models = BTreeMap::new();
         if let Some(replay) = replay {
-            let model = Model::replayed_from(replay.clone());
-            let role_model = RoleModel { model, price: Some(Price::FREE), max_output_tokens: None };
-            models.extend(Role::ALL.map(|role| (role, role_model.clone())));
-            return Ok(Self(Arc::new(models)));
+            return Ok(Self::one(Model::replayed_from(replay.clone())));
         }
         // Models at one address share what its server takes.
         let paces = Paces::default();
@@ -60,6 +57,12 @@ impl RoleModels {
             models.insert(role, RoleModel { model, price, max_output_tokens });
         }
         Ok(Self(Arc::new(models)))
+    }
+
+    /// One model for all roles, which costs nothing.
+    pub fn one(model: Model) -> Self {
+        let model = RoleModel { model, price: Some(Price::FREE), max_output_tokens: None };
+        Self(Arc::new(Role::ALL.map(|role| (role, model.clone())).into()))
     }
 
     /// A role's model.

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::LogArguments;
+use super::plugin_arguments::PluginArguments;
 use super::run::absolute;
 use super::sandbox_arguments::SandboxArguments;
 use super::terminal::print;
@@ -25,9 +26,8 @@ pub(super) struct DoctorArguments {
     /// The branch that the work would go to.
     #[arg(long, default_value = "main")]
     branch: String,
-    /// The folder with plugins.toml [default: the one shipped with the program].
-    #[arg(long, value_name = "DIR")]
-    plugins: Option<PathBuf>,
+    #[command(flatten)]
+    plugins: PluginArguments,
     #[command(flatten)]
     sandbox: SandboxArguments,
     #[command(flatten)]
@@ -40,11 +40,11 @@ type Finding = (&'static str, Result<String>);
 pub(super) async fn doctor(arguments: DoctorArguments) -> Result<ExitCode> {
     let mut options = Options::new("Look", absolute(&arguments.root_path)?);
     options.branch = arguments.branch;
-    options.plugins = arguments.plugins;
+    arguments.plugins.overlay(&mut options)?;
     arguments.sandbox.overlay(&mut options)?;
     let findings: [Finding; 4] = [
         ("repository", repository(&options)),
-        ("plugins", plugins(&options)),
+        ("plugins", plugins(&options).await),
         ("cache", cache(&options)),
         ("commands", commands(&options).await),
     ];
@@ -68,10 +68,11 @@ fn repository(options: &Options) -> Result<String> {
     Ok(format!("{}, a run can start on the branch {}", found.top().display(), found.branch()))
 }
 
-fn plugins(options: &Options) -> Result<String> {
-    let folder = options.plugins_folder()?;
-    Plugins::load(&folder, &options.cache_folder()?.join("compiled"))?;
-    Ok(format!("{}, every role is filled", folder.display()))
+async fn plugins(options: &Options) -> Result<String> {
+    let source = options.plugin_source()?;
+    Plugins::load(&source).await?;
+    let folders = source.folders.iter().map(|folder| folder.display().to_string());
+    Ok(format!("{}, every role is filled", folders.collect::<Vec<_>>().join(" and ")))
 }
 
 fn cache(options: &Options) -> Result<String> {

@@ -6,6 +6,10 @@ mod doctor;
 mod follow;
 mod landing_arguments;
 mod look;
+mod plugin;
+mod plugin_arguments;
+mod plugin_new;
+mod plugin_trial;
 mod progress;
 mod prune;
 mod restore;
@@ -68,6 +72,9 @@ enum Command {
     Prune(prune::PruneArguments),
     /// Look whether this machine has what a run needs.
     Doctor(doctor::DoctorArguments),
+    /// Look at plugins, make, try or check one, or allow what they ask for.
+    #[command(subcommand)]
+    Plugin(plugin::PluginCommand),
     /// Show what was said between an agent and its model.
     Transcript(transcript::TranscriptArguments),
 }
@@ -85,6 +92,7 @@ impl Command {
             Self::Undo(arguments) => &arguments.look.log,
             Self::Prune(arguments) => &arguments.look.log,
             Self::Doctor(arguments) => &arguments.log,
+            Self::Plugin(command) => command.log(),
             Self::Transcript(arguments) => &arguments.look.log,
         }
     }
@@ -101,6 +109,7 @@ impl Command {
             Self::Undo(arguments) => undo::undo(arguments).await,
             Self::Prune(arguments) => prune::prune(&arguments),
             Self::Doctor(arguments) => doctor::doctor(arguments).await,
+            Self::Plugin(command) => plugin::plugin(command).await,
             Self::Transcript(arguments) => transcript::transcript(&arguments),
         }
     }

@@ -9,6 +9,7 @@ use clap::Args;
 use super::LogArguments;
 use super::landing_arguments::LandingArguments;
 use super::look::{find_run, open};
+use super::plugin_arguments::PluginArguments;
 use super::run::{absolute, drive};
 use super::sandbox_arguments::SandboxArguments;
 use super::spending_arguments::SpendingArguments;
@@ -35,9 +36,8 @@ pub(super) struct ResumeArguments {
     /// Leave the checkouts where they are when the run has ended.
     #[arg(long)]
     keep_checkouts: bool,
-    /// Another plugins folder.
-    #[arg(long, value_name = "DIR")]
-    plugins: Option<PathBuf>,
+    #[command(flatten)]
+    plugins: PluginArguments,
     /// Another number of repetitions of a request.
     #[arg(long, value_name = "N")]
     max_retries: Option<u32>,
@@ -74,7 +74,7 @@ pub(super) async fn resume(arguments: ResumeArguments) -> Result<ExitCode> {
 }
 
 fn override_options(options: &mut Options, arguments: ResumeArguments) -> Result<()> {
-    options.plugins = arguments.plugins.or(options.plugins.take());
+    arguments.plugins.overlay(options)?;
     options.keep_checkouts |= arguments.keep_checkouts;
     options.max_retries = arguments.max_retries.unwrap_or(options.max_retries);
     options.max_requests = arguments.max_requests.or(options.max_requests);

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use super::LogArguments;
 use super::follow::Follower;
 use super::landing_arguments::LandingArguments;
+use super::plugin_arguments::PluginArguments;
 use super::sandbox_arguments::SandboxArguments;
 use super::spending_arguments::SpendingArguments;
 use super::timeouts::TimeoutArguments;
@@ -44,9 +45,8 @@ pub(super) struct RunArguments {
     /// Leave the checkouts where they are when the run has ended, for a look at them.
     #[arg(long)]
     keep_checkouts: bool,
-    /// The folder with plugins.toml [default: the one shipped with the program].
-    #[arg(long, value_name = "DIR")]
-    plugins: Option<PathBuf>,
+    #[command(flatten)]
+    plugins: PluginArguments,
     /// The task database [default: .code-agent/code_agent_tasks.db below the root path].
     #[arg(long, value_name = "FILE")]
     database: Option<PathBuf>,
@@ -130,7 +130,7 @@ fn options(arguments: RunArguments) -> Result<Options> {
     let mut options = Options::new(goal.unwrap_or_default(), absolute(&arguments.root_path)?);
     options.auto_commit = !arguments.no_auto_commit;
     options.keep_checkouts = arguments.keep_checkouts;
-    options.plugins = arguments.plugins;
+    arguments.plugins.overlay(&mut options)?;
     options.database = arguments.database;
     options.max_retries = arguments.max_retries;
     options.max_requests = arguments.max_requests;

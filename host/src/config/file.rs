@@ -1,6 +1,6 @@
-//! What configs of both kinds have in common: reading TOML so that a wrong key
-//! is named with the nearest right one, and no message repeats what stands in
-//! the file, for that may be a key.
+//! What configs of both kinds and `plugins.toml` have in common: reading TOML so
+//! that a wrong key is named with the nearest right one, and no message repeats
+//! what stands in the file, for that may be a key.
 
 #![expect(clippy::disallowed_methods, reason = "configs are no files of a checkout")]
 
@@ -25,19 +25,19 @@ pub(super) const BOUNDS: [&str; 7] =
 
 /// How far runs go where no flag says it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Bounds {
-    pub(super) branch: Option<String>,
-    pub(super) push: Option<bool>,
-    pub(super) max_cycles: Option<u32>,
-    pub(super) max_workers: Option<u32>,
-    pub(super) max_tokens: Option<u64>,
-    pub(super) max_cost: Option<f64>,
-    pub(super) max_time: Option<Duration>,
+pub(crate) struct Bounds {
+    pub(crate) branch: Option<String>,
+    pub(crate) push: Option<bool>,
+    pub(crate) max_cycles: Option<u32>,
+    pub(crate) max_workers: Option<u32>,
+    pub(crate) max_tokens: Option<u64>,
+    pub(crate) max_cost: Option<f64>,
+    pub(crate) max_time: Option<Duration>,
 }
 
 impl Bounds {
     /// Lays them over what the options say.
-    pub(super) fn overlay(self, options: &mut Options) {
+    pub(crate) fn overlay(self, options: &mut Options) {
         options.branch = self.branch.unwrap_or_else(|| std::mem::take(&mut options.branch));
         options.push = self.push.unwrap_or(options.push);
         options.max_cycles = self.max_cycles.unwrap_or(options.max_cycles);
@@ -50,16 +50,16 @@ impl Bounds {
 
 /// A table of a config, with the words for messages about it.
 #[derive(Clone, Copy)]
-pub(super) struct Section<'a> {
-    pub(super) path: &'a Path,
+pub(crate) struct Section<'a> {
+    pub(crate) path: &'a Path,
     /// As it is written: `[models.worker]`; empty for the top.
-    pub(super) name: &'a str,
-    pub(super) table: &'a Table,
+    pub(crate) name: &'a str,
+    pub(crate) table: &'a Table,
 }
 
 /// Reads a config; none where there is no such file. The error for a file that
 /// is no TOML names the line and not what stands in it.
-pub(super) fn read(path: &Path) -> Result<Option<(Table, Metadata)>> {
+pub(crate) fn read(path: &Path) -> Result<Option<(Table, Metadata)>> {
     let cannot = |error: std::io::Error| {
         Error::usage(format!("can't read the config {}: {error}", path.display()))
     };
@@ -74,16 +74,20 @@ pub(super) fn read(path: &Path) -> Result<Option<(Table, Metadata)>> {
     if text.len() as u64 > LONGEST {
         return Err(Error::usage(format!("the config {} is longer than 256 KiB", path.display())));
     }
-    let table = text.parse::<Table>().map_err(|error| {
+    Ok(Some((parse(path, &text)?, metadata)))
+}
+
+/// Parses what stands in the file at `path`.
+pub(crate) fn parse(path: &Path, text: &str) -> Result<Table> {
+    text.parse::<Table>().map_err(|error| {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
-        Error::usage(format!("the config {} is no TOML in line {line}", path.display()))
-    })?;
-    Ok(Some((table, metadata)))
+        Error::usage(format!("{} is no TOML in line {line}", path.display()))
+    })
 }
 
 /// The sentence for a word that nobody knows.
-pub(super) fn unknown(what: &str, word: &str, known: &[&str]) -> String {
+pub(crate) fn unknown(what: &str, word: &str, known: &[&str]) -> String {
     let shown: String = word.chars().filter(|letter| !letter.is_control()).take(80).collect();
     let nearest = known
         .iter()
@@ -98,7 +102,7 @@ pub(super) fn unknown(what: &str, word: &str, known: &[&str]) -> String {
 
 impl<'a> Section<'a> {
     /// Refuses keys that are not among these.
-    pub(super) fn check_keys(&self, known: &[&str]) -> Result<()> {
+    pub(crate) fn check_keys(&self, known: &[&str]) -> Result<()> {
         match self.table.keys().find(|key| !known.contains(&key.as_str())) {
             None => Ok(()),
             Some(key) => Err(self.wrong(&unknown("a key that is known here", key, known))),
@@ -106,7 +110,7 @@ impl<'a> Section<'a> {
     }
 
     /// The tables in the table `name`, each with its own name.
-    pub(super) fn tables(&self, name: &str) -> Result<Vec<(&'a str, &'a Table)>> {
+    pub(crate) fn tables(&self, name: &str) -> Result<Vec<(&'a str, &'a Table)>> {
         let Some(value) = self.table.get(name) else { return Ok(Vec::new()) };
         let table = value.as_table().ok_or_else(|| self.no(name, "a table"))?;
         let tables = table.iter().map(|(inner, value)| {
@@ -116,27 +120,27 @@ impl<'a> Section<'a> {
         tables.collect()
     }
 
-    pub(super) fn text(&self, key: &str) -> Result<Option<String>> {
+    pub(crate) fn text(&self, key: &str) -> Result<Option<String>> {
         self.get(key, "a text", |value| value.as_str().map(str::to_owned))
     }
 
-    pub(super) fn whole<T: TryFrom<i64>>(&self, key: &str) -> Result<Option<T>> {
+    pub(crate) fn whole<T: TryFrom<i64>>(&self, key: &str) -> Result<Option<T>> {
         self.get(key, "a whole number, 0 or more", |value| {
             value.as_integer().filter(|number| *number >= 0)?.try_into().ok()
         })
     }
 
-    pub(super) fn flag(&self, key: &str) -> Result<Option<bool>> {
+    pub(crate) fn flag(&self, key: &str) -> Result<Option<bool>> {
         self.get(key, "true or false", Value::as_bool)
     }
 
-    pub(super) fn number(&self, key: &str) -> Result<Option<f64>> {
+    pub(crate) fn number(&self, key: &str) -> Result<Option<f64>> {
         self.get(key, "a number", |value| {
             value.as_float().or_else(|| value.as_integer().map(|number| number as f64))
         })
     }
 
-    pub(super) fn bounds(&self) -> Result<Bounds> {
+    pub(crate) fn bounds(&self) -> Result<Bounds> {
         let time = self.text("max-time")?.map(|text| duration::parse(&text)).transpose();
         Ok(Bounds {
             branch: self.text("branch")?,
@@ -150,7 +154,7 @@ impl<'a> Section<'a> {
     }
 
     /// An error about this part of the file.
-    pub(super) fn wrong(&self, sentence: &str) -> Error {
+    pub(crate) fn wrong(&self, sentence: &str) -> Error {
         let name = if self.name.is_empty() { "" } else { &format!(", {}", self.name) };
         Error::usage(format!("{}{name}: {sentence}", self.path.display()))
     }

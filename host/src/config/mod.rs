@@ -3,7 +3,7 @@
 
 pub mod duration;
 mod environment;
-mod file;
+pub(crate) mod file;
 mod layers;
 mod models;
 mod project;
@@ -19,7 +19,8 @@ use crate::cycle::Limits;
 use crate::lm::budget::Limits as SpendingLimits;
 use crate::lm::prices::{Cost, Price};
 use crate::lm::{ModelChoice, Secret, Timeouts};
-use crate::plugin::manifest;
+use crate::plugin::consent::{self, Consent};
+use crate::plugin::{Choice, Source, manifest};
 use crate::sandbox::Access;
 use crate::{Error, Result};
 
@@ -116,7 +117,16 @@ pub struct Options {
     #[serde(default)]
     pub keep_checkouts: bool,
     /// The folder with `plugins.toml`; the shipped one where none is named.
-    pub plugins: Option<PathBuf>,
+    #[serde(default)]
+    pub plugins: Vec<PathBuf>,
+    /// Which plugins fill a role, where the folder has several. Of judges all are
+    /// asked, unless some are named here.
+    #[serde(default)]
+    pub role_plugins: Choice,
+    /// Whether plugins get what they ask for though the user's record doesn't say
+    /// so. Never stored: who goes on with a run says it again.
+    #[serde(skip)]
+    pub allow_plugins: bool,
     /// The task database; below the root path where none is named.
     pub database: Option<PathBuf>,
     /// Where checkouts and compiled components are kept; the user's cache
@@ -165,7 +175,9 @@ impl Options {
             auto_commit: true,
             push: true,
             keep_checkouts: false,
-            plugins: None,
+            plugins: Vec::new(),
+            role_plugins: Choice::new(),
+            allow_plugins: false,
             database: None,
             cache: None,
             max_retries: 5,
@@ -232,17 +244,36 @@ impl Options {
         Limits { max_cycles: self.max_cycles, max_workers: self.max_workers, ..Limits::default() }
     }
 
-    /// The plugins folder: the one that was named, or the one beside the
+    /// The plugins folders: those that were named, or the one beside the
     /// program. A repository's own `plugins/` is never picked up by itself.
-    pub fn plugins_folder(&self) -> Result<PathBuf> {
-        if let Some(folder) = &self.plugins {
-            return Ok(folder.clone());
+    pub fn plugins_folders(&self) -> Result<Vec<PathBuf>> {
+        if !self.plugins.is_empty() {
+            return Ok(self.plugins.clone());
         }
         let program = std::env::current_exe().map_err(|error| {
             Error::failed(format!("can't find out where this program lies: {error}"))
         })?;
-        shipped_plugins(&program).ok_or_else(|| {
+        shipped_plugins(&program).map(|folder| vec![folder]).ok_or_else(|| {
             Error::usage("no plugins lie beside this program; name a folder with --plugins (see plugins/README.md)")
+        })
+    }
+
+    /// The folder for compiled components.
+    pub fn plugin_cache(&self) -> Result<PathBuf> {
+        Ok(self.cache_folder()?.join("compiled"))
+    }
+
+    /// Where the run's plugins come from, and what the user says of them.
+    pub fn plugin_source(&self) -> Result<Source> {
+        let consent = match self.allow_plugins {
+            true => Consent::Given,
+            false => Consent::Recorded(allowed_plugins()),
+        };
+        Ok(Source {
+            folders: self.plugins_folders()?,
+            cache: self.plugin_cache()?,
+            consent,
+            choice: self.role_plugins.clone(),
         })
     }
 
@@ -268,6 +299,12 @@ impl Options {
         serde_json::to_string(self)
             .map_err(|error| Error::failed(format!("the options can't be written down: {error}")))
     }
+}
+
+/// Where the user's record of allowed plugins lies; none where the environment
+/// names no home.
+pub fn allowed_plugins() -> Option<PathBuf> {
+    environment::folder("XDG_CONFIG_HOME", ".config").map(|at| at.join(consent::RECORD_NAME))
 }
 
 /// What an option is where a run is older than it.

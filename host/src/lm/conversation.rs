@@ -152,8 +152,8 @@ impl Conversation {
             ));
         }
         let begun = Instant::now();
-        let outcome = match self.model.replayed(&mut self.talk).await {
-            Some(recorded) => recorded.and_then(|reply| self.take_recorded(reply)),
+        let outcome = match self.model.known_reply(&mut self.talk).await {
+            Some(known) => known.and_then(|reply| self.take_known(reply)),
             None => self.ask(payer).await,
         };
         self.talk.asked(begun.elapsed(), &outcome);
@@ -174,7 +174,7 @@ impl Conversation {
         Ok(reply)
     }
 
-    fn take_recorded(&mut self, reply: Reply) -> Result<Reply, CallError> {
+    fn take_known(&mut self, reply: Reply) -> Result<Reply, CallError> {
         let Reply { text, calls, stop, usage, .. } = reply.clone();
         let piece =
             self.model.wire().assistant(&Answer { text, calls, stop, usage: Some(usage) })?;

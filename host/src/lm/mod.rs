@@ -14,6 +14,7 @@
 //!   against a failure; `pace`: how many requests a server gets at once;
 //! - `exchange`: one exchange over HTTP, with `limits` of time and
 //!   `server_events`, which reads streams;
+//! - `scripted`: replies that were written down, with no server;
 //! - `budget`: the ledger of what may be spent, and `prices`, what models cost.
 //!
 //! What is said is written down by `transcript`, where somebody wants that.
@@ -38,6 +39,7 @@ mod pace;
 pub mod prices;
 mod raw_calls;
 mod retry;
+mod scripted;
 mod secret;
 mod server;
 mod server_events;

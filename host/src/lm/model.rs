@@ -13,6 +13,7 @@ use super::budget::Payer;
 use super::exchange::Exchange;
 use super::raw_calls::has_raw_call;
 use super::retry::{BackOff, Failure, Mend, Remedy};
+use super::scripted::Script;
 use super::server::Server;
 use super::wire::Wire;
 use super::{Conversation, ModelChoice, Paces, Provider, Reply, Secret, TimeLimits};
@@ -24,6 +25,8 @@ use crate::types::{CallError, ToolSpec};
 const MOST_NAMED_MODELS: usize = 20;
 /// What stands where a model's name would in a run that is played back.
 const REPLAY_NAME: &str = "replay";
+/// The same where replies were written down beforehand.
+const SCRIPT_NAME: &str = "script";
 
 /// Everything that decides how a model is asked.
 #[derive(Clone, Debug)]
@@ -90,14 +93,26 @@ enum Backend {
     Server(Box<Server>),
     /// A recorded run; nobody is asked.
     Replay(Arc<Replay>),
+    /// Replies that were written down; nobody is asked.
+    Script(Script),
 }
 
 impl Model {
     /// The model of a recorded run that is played back. Sends nothing.
     pub fn replayed_from(replay: Arc<Replay>) -> Self {
+        Self::without_server(Backend::Replay(replay), REPLAY_NAME)
+    }
+
+    /// A model that gives these replies, in their order, whatever it is told.
+    /// Sends nothing.
+    pub fn scripted(replies: Vec<Reply>) -> Self {
+        Self::without_server(Backend::Script(Script::new(replies)), SCRIPT_NAME)
+    }
+
+    fn without_server(backend: Backend, name: &str) -> Self {
         Self(Arc::new(Connected {
-            backend: Backend::Replay(replay),
-            name: REPLAY_NAME.to_owned(),
+            backend,
+            name: name.to_owned(),
             key_variable: "",
             temperature: None,
             context_window: None,
@@ -182,6 +197,7 @@ impl Model {
         match &self.0.backend {
             Backend::Server(_) => self.0.broken.get().cloned(),
             Backend::Replay(replay) => replay.broken(),
+            Backend::Script(script) => script.broken(),
         }
     }
 
@@ -197,18 +213,21 @@ impl Model {
     pub(super) fn wire(&self) -> Wire {
         match &self.0.backend {
             Backend::Server(server) => server.wire,
-            Backend::Replay(_) => Wire::OpenAi { own: false },
+            Backend::Replay(_) | Backend::Script(_) => Wire::OpenAi { own: false },
         }
     }
 
-    /// In a replay, what was answered when it was recorded; none where there is
-    /// a server to ask.
-    pub(super) async fn replayed(&self, talk: &mut Talk) -> Option<Result<Reply, CallError>> {
-        let Backend::Replay(_) = &self.0.backend else { return None };
-        Some(match talk.recorded_reply().await {
-            Ok(outcome) => outcome,
-            Err(error) => Err(CallError::Unavailable(error.to_string())),
-        })
+    /// What was answered when it was recorded, or is to be answered; none where
+    /// there is a server to ask.
+    pub(super) async fn known_reply(&self, talk: &mut Talk) -> Option<Result<Reply, CallError>> {
+        match &self.0.backend {
+            Backend::Server(_) => None,
+            Backend::Script(script) => Some(script.next()),
+            Backend::Replay(_) => Some(match talk.recorded_reply().await {
+                Ok(outcome) => outcome,
+                Err(error) => Err(CallError::Unavailable(error.to_string())),
+            }),
+        }
     }
 
     /// Sends a request until it is answered or can't be. `tools`: the names of
@@ -224,7 +243,7 @@ impl Model {
         }
         let Backend::Server(server) = &self.0.backend else {
             return Err(CallError::Unavailable(
-                "a replay asks nobody; please report it".to_owned(),
+                "nobody can be asked here; please report it".to_owned(),
             ));
         };
         let answer = match server.complete(&request, payer).await {

@@ -1,23 +1,21 @@
-//! Calling a role: a fresh Store with its limits, one call, and an end that
-//! is either the role's answer or a failed attempt.
+//! Calling a role: one call whose end is either the role's answer, in bounds,
+//! or a failed attempt.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
-use wasmtime::{Store, Trap, UpdateDeadline};
 
 use super::bindings::exports::code_agent::plugin::{
     judge, main_planner, merger, sub_planner, worker,
 };
-use super::bounds::{Bounded, cut_reason};
-use super::limits::{HOSTCALL_BYTES, MAX_HANDLES, STACK_BYTES};
-use super::state::CallState;
+use super::bounds::Bounded;
+use super::machine::Answer;
+use super::state::{CallState, Caller};
 use super::{CallFailure, FailureReason, Plugin, Plugins};
 use crate::agent::Agent;
 use crate::types::{
-    Brief, CallError, CycleReport, Domain, DomainPlan, MergeRequest, ProjectPlan, Report, Role,
-    Task, Verdict,
+    Brief, CycleReport, Domain, DomainPlan, MergeRequest, ProjectPlan, Report, Role, Task, Verdict,
 };
 
 /// Which roles a component exports.
@@ -34,13 +32,10 @@ pub(super) fn exported_roles(instance: &InstancePre<CallState>) -> Vec<Role> {
         .collect()
 }
 
-/// A role's answer, or the error that it returned.
-type Answer<T> = wasmtime::Result<Result<T, CallError>>;
-
 impl Plugins {
     /// Asks the main planner for a plan.
     pub async fn plan(&self, agent: Arc<Agent>, brief: Brief) -> Result<ProjectPlan, CallFailure> {
-        self.call(agent, async |store, plugin, instance| {
+        self.call(self.of_role(agent.role()), agent, async |store, plugin, instance| {
             let guest =
                 main_planner::GuestIndices::new(&plugin.instance)?.load(&mut *store, &instance)?;
             let plan = guest.call_plan(store, &brief.into()).await?;
@@ -58,7 +53,7 @@ impl Plugins {
         domain: Domain,
         depth: u32,
     ) -> Result<DomainPlan, CallFailure> {
-        self.call(agent, async |store, plugin, instance| {
+        self.call(self.of_role(agent.role()), agent, async |store, plugin, instance| {
             let guest =
                 sub_planner::GuestIndices::new(&plugin.instance)?.load(&mut *store, &instance)?;
             let plan = guest
@@ -76,7 +71,7 @@ impl Plugins {
         brief: Brief,
         task: Task,
     ) -> Result<Report, CallFailure> {
-        self.call(agent, async |store, plugin, instance| {
+        self.call(self.of_role(agent.role()), agent, async |store, plugin, instance| {
             let guest =
                 worker::GuestIndices::new(&plugin.instance)?.load(&mut *store, &instance)?;
             let report = guest.call_run(store, &brief.into(), &task.into()).await?;
@@ -92,7 +87,7 @@ impl Plugins {
         brief: Brief,
         request: MergeRequest,
     ) -> Result<Report, CallFailure> {
-        self.call(agent, async |store, plugin, instance| {
+        self.call(self.of_role(agent.role()), agent, async |store, plugin, instance| {
             let guest =
                 merger::GuestIndices::new(&plugin.instance)?.load(&mut *store, &instance)?;
             let report = guest.call_merge(store, &brief.into(), &request.into()).await?;
@@ -101,14 +96,15 @@ impl Plugins {
         .await
     }
 
-    /// Asks the judge for its verdict.
+    /// Asks the judge of this name for its verdict.
     pub async fn review(
         &self,
+        judge: &str,
         agent: Arc<Agent>,
         brief: Brief,
         report: CycleReport,
     ) -> Result<Verdict, CallFailure> {
-        self.call(agent, async |store, plugin, instance| {
+        self.call(self.judge(judge), agent, async |store, plugin, instance| {
             let guest = judge::GuestIndices::new(&plugin.instance)?.load(&mut *store, &instance)?;
             let verdict = guest.call_review(store, &brief.into(), &report.into()).await?;
             Ok(verdict.map(Into::into).map_err(Into::into))
@@ -119,63 +115,29 @@ impl Plugins {
     /// Makes an instance of what fills the agent's role and lets it go again:
     /// shows that it starts, and what that takes.
     pub async fn start(&self, agent: Arc<Agent>) -> Result<(), CallFailure> {
-        self.call(agent, async |_, _, _| Ok(Ok(()))).await
+        self.call(self.of_role(agent.role()), agent, async |_, _, _| Ok(Ok(()))).await
     }
 
     async fn call<T: Bounded>(
         &self,
+        plugin: Option<&Arc<Plugin>>,
         agent: Arc<Agent>,
         ask: impl AsyncFnOnce(&mut Store<CallState>, &Plugin, Instance) -> Answer<T>,
     ) -> Result<T, CallFailure> {
         let role = agent.role();
-        let Some(plugin) = self.of_role(role) else {
-            return Err(CallFailure {
-                plugin: role.to_string(),
-                role,
-                reason: FailureReason::Missing,
-            });
+        let Some(plugin) = plugin else {
+            let reason = FailureReason::Missing;
+            return Err(CallFailure { plugin: role.to_string(), role, reason });
         };
-        let mut store = self.store(plugin, agent);
-        let limit = plugin.entry.limits.call_seconds;
-        let answer = tokio::time::timeout(Duration::from_secs(limit.into()), async {
-            let instance = plugin.instance.instantiate_async(&mut store).await?;
-            ask(&mut store, plugin, instance).await
+        let caller = Caller { rights: agent.rights(), agent };
+        let seconds = plugin.entry.limits.call_seconds;
+        let answer = self.machine.call(plugin, Some(caller), seconds, ask).await;
+        answer.map(Bounded::bounded).map_err(|reason| {
+            let reason = match reason {
+                FailureReason::GaveUp(error) => FailureReason::GaveUp(error.bounded()),
+                other => other,
+            };
+            CallFailure { plugin: plugin.entry.name.clone(), role, reason }
         })
-        .await;
-        let reason = match answer {
-            Ok(Ok(Ok(value))) => return Ok(value.bounded()),
-            Ok(Ok(Err(error))) => FailureReason::GaveUp(error.bounded()),
-            Ok(Err(error)) => FailureReason::Crashed(describe(&error)),
-            Err(_) => FailureReason::TimedOut(limit),
-        };
-        Err(CallFailure { plugin: plugin.entry.name.clone(), role, reason })
     }
-
-    fn store(&self, plugin: &Plugin, agent: Arc<Agent>) -> Store<CallState> {
-        let mut store = Store::new(&self.engine, CallState::new(plugin.entry.clone(), agent));
-        store.limiter(|state| &mut state.limiter);
-        store.set_hostcall_fuel(HOSTCALL_BYTES);
-        store.set_max_component_handles(MAX_HANDLES);
-        store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|mut context| {
-            context.data_mut().tick()?;
-            Ok(UpdateDeadline::Yield(1))
-        });
-        store
-    }
-}
-
-/// The reason at the root of a trap, without the frames of a stripped module.
-fn describe(error: &wasmtime::Error) -> String {
-    let root = error.root_cause().to_string();
-    let limit = if error.downcast_ref() == Some(&Trap::StackOverflow) {
-        format!(" ({} KiB)", STACK_BYTES >> 10)
-    } else if root.contains("fuel allocated for hostcalls") {
-        format!(" ({} MiB at a time)", HOSTCALL_BYTES >> 20)
-    } else if root.contains("store handle limit") {
-        format!(" ({MAX_HANDLES} at once)")
-    } else {
-        String::new()
-    };
-    cut_reason(root + &limit)
 }

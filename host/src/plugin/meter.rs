@@ -5,7 +5,6 @@
 use wasmtime::{Error, Result};
 
 use super::limits::TICK_MILLISECONDS;
-use crate::agent::Grant;
 
 /// Calls to the host. Each starts the computing time anew, so that without a
 /// bound a loop of cheap ones would never end; a role makes some hundreds.
@@ -32,7 +31,6 @@ pub(super) struct Meter {
     log_lines: u32,
     logged: usize,
     conversations: u32,
-    denied: Vec<Grant>,
 }
 
 /// What becomes of a log line.
@@ -105,16 +103,6 @@ impl Meter {
     pub(super) fn conversation_closed(&mut self) {
         self.conversations = self.conversations.saturating_sub(1);
     }
-
-    /// Whether this is the first denial of the grant: only that one is logged,
-    /// for a component that asks in a loop would fill the log.
-    pub(super) fn is_first_denial(&mut self, grant: Grant) -> bool {
-        let is_first = !self.denied.contains(&grant);
-        if is_first {
-            self.denied.push(grant);
-        }
-        is_first
-    }
 }
 
 fn within(is_within: bool, sentence: impl FnOnce() -> String) -> Result<()> {
@@ -158,11 +146,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_handed_over_is_summed_up_and_a_denial_is_told_once() {
+    fn what_is_handed_over_is_summed_up() {
         let mut meter = Meter::default();
         let pieces = (0..1000).take_while(|_| meter.hand_over(10 << 20).is_ok()).count();
         assert_eq!(pieces, 102);
-        assert!(meter.is_first_denial(Grant::Lm) && meter.is_first_denial(Grant::Git));
-        assert!(!meter.is_first_denial(Grant::Lm));
     }
 }

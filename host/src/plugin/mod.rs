@@ -1,47 +1,80 @@
 //! Components: loading, linking, limiting and calling them. The only module
-//! that knows wasmtime. What a component may do is the agent's business, what
-//! it is called for the cycle's.
-
-#![expect(clippy::disallowed_methods, reason = "a plugins folder is no checkout")]
+//! that knows wasmtime. What an agent may do is the agent's business, what a
+//! component is called for the cycle's.
 
 mod bindings;
 mod bounds;
 mod call;
+mod choice;
+pub mod consent;
 mod convert;
 mod engine;
+pub mod folder;
+pub mod grants;
 mod imports;
+pub mod inspect;
 mod limits;
+mod machine;
 pub mod manifest;
 mod meter;
+mod spec;
 mod state;
+mod tool;
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime::component::InstancePre;
 
+use crate::Result;
+use crate::agent::Rights;
 use crate::types::{CallError, Role};
-use crate::{Error, Result};
-use engine::EpochTicker;
-use manifest::PluginEntry;
+use consent::Consent;
+use machine::Machine;
+use manifest::{Kind, PluginEntry};
 use state::CallState;
 
-/// The plugins of a run, loaded and ready to be called.
-pub struct Plugins {
-    main_planner: Plugin,
-    sub_planner: Plugin,
-    worker: Plugin,
-    merger: Option<Plugin>,
-    judge: Plugin,
-    engine: wasmtime::Engine,
-    /// Dropped last: while a call runs, its limits need the ticks.
-    _ticker: EpochTicker,
+pub use choice::Choice;
+pub use tool::{PluginTool, ToolPlugins};
+
+/// Where plugins come from, and what the user says of them.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The plugins folders; the roles that a later one fills are taken from the
+    /// earlier ones.
+    pub folders: Vec<PathBuf>,
+    /// Where compiled code is kept.
+    pub cache: PathBuf,
+    /// What the user allows.
+    pub consent: Consent,
+    /// Which plugins fill a role, where the user has named them.
+    pub choice: Choice,
 }
 
-/// A loaded component that exports its role.
+/// The plugins of a run, loaded and ready to be called. Cheap to clone.
+#[derive(Clone)]
+pub struct Plugins {
+    /// One for each role that is filled, but all judges that are asked.
+    roles: BTreeMap<Role, Vec<Arc<Plugin>>>,
+    tools: Arc<ToolPlugins>,
+    machine: Arc<Machine>,
+}
+
+/// A loaded component that exports what it is for.
 struct Plugin {
-    entry: Arc<PluginEntry>,
+    entry: PluginEntry,
+    kind: Kind,
+    /// What the user allows it beyond the base.
+    allowed: Rights,
     instance: InstancePre<CallState>,
+}
+
+impl Plugin {
+    /// What it may do in the name of a caller who may do this much.
+    fn rights(&self, caller: Rights) -> Rights {
+        grants::effective(self.kind, self.entry.grants, self.allowed, caller)
+    }
 }
 
 /// Why a call of a role came to nothing: a failed attempt, in a sentence that
@@ -74,85 +107,75 @@ pub enum FailureReason {
     Missing,
 }
 
+/// Everything that lies in the folders, as far as no later one takes its role.
+fn all(machine: &Machine, source: &Source) -> Result<Vec<Arc<Plugin>>> {
+    let mut loaded = Vec::new();
+    for folder in &source.folders {
+        let found = folder::read(folder)?;
+        consent::check(&found, &source.consent)?;
+        let own = found.plugins.into_iter().map(|found| machine.load(found));
+        loaded = choice::take_over(loaded, own.collect::<Result<_>>()?)?;
+    }
+    Ok(loaded)
+}
+
+fn by_kind(plugins: Vec<Arc<Plugin>>) -> (Vec<Arc<Plugin>>, Vec<Arc<Plugin>>) {
+    plugins.into_iter().partition(|plugin| plugin.kind == Kind::Tool)
+}
+
 impl Plugins {
-    /// Loads what `folder` holds. Compiled code is kept in `cache`, so that
-    /// only the first load of a component compiles it.
-    pub fn load(folder: &Path, cache: &Path) -> Result<Self> {
-        let entries = manifest::read(folder)?;
-        let engine = engine::new(cache)?;
-        let mut linker = Linker::new(&engine);
-        imports::link(&mut linker).map_err(|error| {
-            Error::failed(format!("can't link the contract's interfaces: {error:#}"))
-        })?;
-        let optional = |role: Role| {
-            let entry = entries.iter().find(|entry| entry.role == role);
-            entry.map(|entry| load(&engine, &linker, entry.clone())).transpose()
-        };
-        let plugin = |role: Role| {
-            optional(role)?.ok_or_else(|| Error::usage(format!("no plugin fills the role {role}")))
-        };
-        Ok(Self {
-            main_planner: plugin(Role::MainPlanner)?,
-            sub_planner: plugin(Role::SubPlanner)?,
-            worker: plugin(Role::Worker)?,
-            merger: optional(Role::Merger)?,
-            judge: plugin(Role::Judge)?,
-            _ticker: EpochTicker::start(&engine)?,
-            engine,
-        })
+    /// Loads what the folders hold, if the user allows what it asks for, and asks
+    /// tools what they are.
+    pub async fn load(source: &Source) -> Result<Self> {
+        let machine = Machine::new(&source.cache)?;
+        let (tools, roles) = by_kind(all(&machine, source)?);
+        let roles = choice::choose(roles, &source.choice)?;
+        let tools = Arc::new(ToolPlugins::ask(&machine, &tools).await?);
+        Ok(Self { roles, tools, machine })
+    }
+
+    /// Loads the tools alone: for calls that no role makes.
+    pub async fn load_tools(source: &Source) -> Result<Self> {
+        let machine = Machine::new(&source.cache)?;
+        let (tools, _) = by_kind(all(&machine, source)?);
+        let tools = Arc::new(ToolPlugins::ask(&machine, &tools).await?);
+        Ok(Self { roles: BTreeMap::new(), tools, machine })
+    }
+
+    /// Loads one plugin, by its name or as the only one of its folder, and says
+    /// what it is.
+    pub async fn load_alone(source: &Source, name: Option<&str>) -> Result<(Self, Kind)> {
+        let machine = Machine::new(&source.cache)?;
+        let plugin = choice::alone(all(&machine, source)?, name)?;
+        let kind = plugin.kind;
+        let (tools, roles) = by_kind(vec![plugin]);
+        let of_role = |plugin: Arc<Plugin>| Some((plugin.kind.role()?, vec![plugin]));
+        let roles = roles.into_iter().filter_map(of_role).collect();
+        let tools = Arc::new(ToolPlugins::ask(&machine, &tools).await?);
+        Ok((Self { roles, tools, machine }, kind))
     }
 
     /// Whether there is one to merge what collides.
     pub fn has_merger(&self) -> bool {
-        self.merger.is_some()
+        self.roles.contains_key(&Role::Merger)
     }
 
-    fn of_role(&self, role: Role) -> Option<&Plugin> {
-        match role {
-            Role::MainPlanner => Some(&self.main_planner),
-            Role::SubPlanner => Some(&self.sub_planner),
-            Role::Worker => Some(&self.worker),
-            Role::Merger => self.merger.as_ref(),
-            Role::Judge => Some(&self.judge),
-        }
+    /// The names of all judges, each of which is asked.
+    pub fn judges(&self) -> Vec<String> {
+        let judges = self.roles.get(&Role::Judge).into_iter().flatten();
+        judges.map(|judge| judge.entry.name.clone()).collect()
     }
-}
 
-fn load(
-    engine: &wasmtime::Engine,
-    linker: &Linker<CallState>,
-    entry: PluginEntry,
-) -> Result<Plugin> {
-    let path = entry.component.clone();
-    let wrong = |what: &str, error: wasmtime::Error| {
-        Error::usage(format!("plugin `{}`: {} {what}: {error:#}", entry.name, path.display()))
-    };
-    let bytes = std::fs::read(&path).map_err(|error| {
-        Error::usage(format!(
-            "plugin `{}`: can't read its component {}: {error}. Build it first (`cargo xtask plugins` builds the \
-             default ones)",
-            entry.name,
-            path.display()
-        ))
-    })?;
-    let component =
-        Component::from_binary(engine, &bytes).map_err(|error| wrong("is no component", error))?;
-    let instance = linker
-        .instantiate_pre(&component)
-        .map_err(|error| wrong("asks for something that this host does not offer", error))?;
-    let roles = call::exported_roles(&instance);
-    if !roles.contains(&entry.role) {
-        let found = match roles.as_slice() {
-            [] => "no role".to_owned(),
-            roles => roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(", "),
-        };
-        return Err(Error::usage(format!(
-            "plugin `{}`: {} exports {found}, not {}; correct its role in {}",
-            entry.name,
-            path.display(),
-            entry.role,
-            manifest::FILE_NAME
-        )));
+    /// The tools that plugins bring.
+    pub fn tools(&self) -> Arc<ToolPlugins> {
+        self.tools.clone()
     }
-    Ok(Plugin { entry: Arc::new(entry), instance })
+
+    fn of_role(&self, role: Role) -> Option<&Arc<Plugin>> {
+        self.roles.get(&role)?.first()
+    }
+
+    fn judge(&self, name: &str) -> Option<&Arc<Plugin>> {
+        self.roles.get(&Role::Judge)?.iter().find(|judge| judge.entry.name == name)
+    }
 }

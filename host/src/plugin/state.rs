@@ -2,6 +2,7 @@
 //! do and what it has used. Dropped with the Store at the call's end.
 
 use std::collections::BTreeMap;
+use std::panic::Location;
 use std::sync::Arc;
 
 use wasmtime::component::{HasSelf, ResourceTable};
@@ -9,9 +10,10 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::convert::ImportError;
 use super::limits::StoreLimiter;
-use super::manifest::PluginEntry;
+use super::machine::Machine;
 use super::meter::Meter;
-use crate::agent::{Agent, Grant};
+use super::{Plugin, grants};
+use crate::agent::{Agent, Grant, Rights};
 use crate::types::CallError;
 
 /// How many things of the host's a component may hold at once: conversations,
@@ -20,9 +22,22 @@ const MAX_HELD: usize = 64;
 /// Bytes that WASI makes up at a time.
 const MAX_RANDOM: u64 = 1 << 20;
 
-pub(super) struct CallState {
-    pub(super) plugin: Arc<PluginEntry>,
+/// What a plugin may do while it only says what its tools are.
+const WITHOUT_CALLER: Rights = Rights::these(&[Grant::Settings]);
+
+/// For whom a plugin works.
+pub(super) struct Caller {
     pub(super) agent: Arc<Agent>,
+    /// What may be done in the agent's name: the agent's rights for a role, those
+    /// of the role's plugin for a tool that it calls.
+    pub(super) rights: Rights,
+}
+
+pub(super) struct CallState {
+    machine: Arc<Machine>,
+    pub(super) plugin: Arc<Plugin>,
+    caller: Option<Caller>,
+    rights: Rights,
     pub(super) table: ResourceTable,
     pub(super) limiter: StoreLimiter,
     pub(super) meter: Meter,
@@ -34,13 +49,16 @@ pub(super) struct CallState {
 pub(super) type Imports = HasSelf<CallState>;
 
 impl CallState {
-    pub(super) fn new(plugin: Arc<PluginEntry>, agent: Arc<Agent>) -> Self {
+    pub(super) fn new(machine: Arc<Machine>, plugin: Arc<Plugin>, caller: Option<Caller>) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HELD);
+        let of_caller = caller.as_ref().map_or(WITHOUT_CALLER, |caller| caller.rights);
         Self {
-            limiter: StoreLimiter::new(plugin.limits.memory_mib),
+            limiter: StoreLimiter::new(plugin.entry.limits.memory_mib),
+            rights: plugin.rights(of_caller),
+            machine,
             plugin,
-            agent,
+            caller,
             table,
             meter: Meter::default(),
             wasi: None,
@@ -48,24 +66,49 @@ impl CallState {
     }
 
     pub(super) fn settings(&self) -> &BTreeMap<String, String> {
-        &self.plugin.settings
+        &self.plugin.entry.settings
+    }
+
+    /// What this call may do.
+    pub(super) fn rights(&self) -> Rights {
+        self.rights
+    }
+
+    /// Names the caller in logs.
+    pub(super) fn caller_name(&self) -> &str {
+        self.caller.as_ref().map_or("nobody", |caller| caller.agent.name())
     }
 
     /// Begins a call from the component: its computing time counts anew, and
-    /// it has to have the grant.
-    pub(super) fn enter(&mut self, grant: Grant) -> Result<(), ImportError> {
+    /// it has to have the grant. Returns the agent that it works for.
+    #[track_caller]
+    pub(super) fn enter(&mut self, grant: Grant) -> Result<Arc<Agent>, ImportError> {
+        self.check(grant)?;
+        match &self.caller {
+            Some(caller) => Ok(caller.agent.clone()),
+            None => Err(self.deny(grant, Location::caller())),
+        }
+    }
+
+    /// The same for what needs no agent.
+    #[track_caller]
+    pub(super) fn check(&mut self, grant: Grant) -> Result<(), ImportError> {
         self.meter.enter().map_err(ImportError::Trap)?;
-        if self.agent.ended_by().is_some() {
+        if self.caller.as_ref().is_some_and(|caller| caller.agent.ended_by().is_some()) {
             return Err(ImportError::Trap(wasmtime::Error::msg("the attempt is over")));
         }
-        if self.agent.rights().allows(grant) {
-            return Ok(());
+        if self.rights.allows(grant) { Ok(()) } else { Err(self.deny(grant, Location::caller())) }
+    }
+
+    fn deny(&self, grant: Grant, place: &'static Location<'static>) -> ImportError {
+        let Plugin { entry, kind, .. } = &*self.plugin;
+        let caller = self.caller.as_ref().map(|caller| (caller.agent.role(), caller.rights));
+        let sentence = grants::denial(entry, *kind, grant, caller);
+        let denied = (entry.name.clone(), caller.map(|(role, _)| role), place);
+        if self.machine.is_first_denial(denied) {
+            tracing::warn!(plugin = entry.name, %grant, "denied: {sentence}");
         }
-        let (plugin, role) = (&self.plugin.name, self.agent.role());
-        if self.meter.is_first_denial(grant) {
-            tracing::warn!(plugin, %role, %grant, "denied: the role has no such right");
-        }
-        Err(CallError::Denied(format!("the role {role} has no right to `{grant}`")).into())
+        CallError::Denied(sentence).into()
     }
 
     /// The same for what every component may do.
@@ -81,7 +124,7 @@ impl CallState {
 
     /// Counts an epoch; an error once the component has computed too long.
     pub(super) fn tick(&mut self) -> wasmtime::Result<()> {
-        self.meter.tick(self.plugin.limits.compute_milliseconds)
+        self.meter.tick(self.plugin.entry.limits.compute_milliseconds)
     }
 }
 

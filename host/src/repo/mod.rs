@@ -35,6 +35,7 @@ mod reset;
 mod revision;
 mod rollback;
 mod scan;
+pub mod scratch;
 mod sync;
 #[cfg(test)]
 mod testing;

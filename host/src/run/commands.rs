@@ -12,7 +12,7 @@ use crate::{Error, Result};
 
 /// How commands are run, and what is to be said of it. A run goes on without
 /// them where this machine can't keep them from doing harm.
-pub(super) async fn sandbox(options: &Options) -> Result<(Option<Arc<Sandbox>>, Vec<String>)> {
+pub(crate) async fn sandbox(options: &Options) -> Result<(Option<Arc<Sandbox>>, Vec<String>)> {
     let Some(helper) = &options.sandbox_helper else {
         if options.setup.is_some() || options.check.is_some() {
             return Err(Error::usage("a setup or check command needs the sandbox's helper"));

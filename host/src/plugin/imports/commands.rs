@@ -11,8 +11,8 @@ impl Host for CallState {
         command_line: String,
         timeout_seconds: u32,
     ) -> Result<CommandOutput, ImportError> {
-        self.enter(Grant::Commands)?;
-        let ran = self.agent.clone().run_command(&command_line, Some(timeout_seconds)).await?;
+        let agent = self.enter(Grant::Commands)?;
+        let ran = agent.run_command(&command_line, Some(timeout_seconds)).await?;
         let mut output = ran.output;
         if let Some(why) = ran.stopped {
             output.push_str(&format!("\n[stopped: {why}]\n"));

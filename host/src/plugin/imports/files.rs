@@ -14,9 +14,9 @@ impl Host for CallState {
         offset: u64,
         length: u32,
     ) -> Result<Vec<u8>, ImportError> {
-        self.enter(Grant::Files)?;
+        let agent = self.enter(Grant::Files)?;
         let path = CheckoutPath::parse_file(&path)?;
-        Ok(self.agent.in_folder(move |folder| files::read(folder, &path, offset, length)).await?)
+        Ok(agent.in_folder(move |folder| files::read(folder, &path, offset, length)).await?)
     }
 
     async fn read_lines(
@@ -25,18 +25,14 @@ impl Host for CallState {
         first: u32,
         last: u32,
     ) -> Result<String, ImportError> {
-        self.enter(Grant::Files)?;
+        let agent = self.enter(Grant::Files)?;
         let path = CheckoutPath::parse_file(&path)?;
-        Ok(self
-            .agent
-            .in_folder(move |folder| files::read_lines(folder, &path, first, last))
-            .await?)
+        Ok(agent.in_folder(move |folder| files::read_lines(folder, &path, first, last)).await?)
     }
 
     async fn list(&mut self, globs: Vec<String>, max_entries: u32) -> Result<Listing, ImportError> {
-        self.enter(Grant::Files)?;
-        let found = self
-            .agent
+        let agent = self.enter(Grant::Files)?;
+        let found = agent
             .in_folder(move |folder| {
                 listing::list(folder, &CheckoutPath::top(), &globs, max_entries)
             })
@@ -48,16 +44,16 @@ impl Host for CallState {
     }
 
     async fn tree(&mut self, path: String, depth: u32) -> Result<String, ImportError> {
-        self.enter(Grant::Files)?;
+        let agent = self.enter(Grant::Files)?;
         let path = CheckoutPath::parse(&path)?;
-        Ok(self.agent.in_folder(move |folder| listing::tree(folder, &path, depth)).await?)
+        Ok(agent.in_folder(move |folder| listing::tree(folder, &path, depth)).await?)
     }
 
     async fn search(&mut self, query: Query) -> Result<Hits, ImportError> {
-        self.enter(Grant::Files)?;
+        let agent = self.enter(Grant::Files)?;
         let Query { pattern, globs, ignore_case, context_lines, max_hits } = query;
         let query = search::Query { pattern, globs, ignore_case, context_lines, max_hits };
-        let found = self.agent.in_folder(move |folder| search::search(folder, &query)).await?;
+        let found = agent.in_folder(move |folder| search::search(folder, &query)).await?;
         Ok(Hits { hits: all(found.hits), truncated: found.truncated })
     }
 }

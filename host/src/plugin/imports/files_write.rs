@@ -15,33 +15,30 @@ impl Host for CallState {
         contents: Vec<u8>,
         executable: Option<bool>,
     ) -> Result<(), ImportError> {
-        self.enter(Grant::FilesWrite)?;
+        let agent = self.enter(Grant::FilesWrite)?;
         self.hand_over(contents.len())?;
         let path = CheckoutPath::parse_file(&path)?;
         let write =
             move |area: WriteArea<'_>| files::write(area, &path, &contents, executable).map(drop);
-        Ok(self.agent.in_write_area(write).await?)
+        Ok(agent.in_write_area(write).await?)
     }
 
     async fn edit(&mut self, path: String, old: String, new: String) -> Result<(), ImportError> {
-        self.enter(Grant::FilesWrite)?;
+        let agent = self.enter(Grant::FilesWrite)?;
         self.hand_over(new.len())?;
         let path = CheckoutPath::parse_file(&path)?;
-        Ok(self
-            .agent
-            .in_write_area(move |area| edit::edit(area, &path, &old, &new).map(drop))
-            .await?)
+        Ok(agent.in_write_area(move |area| edit::edit(area, &path, &old, &new).map(drop)).await?)
     }
 
     async fn remove(&mut self, path: String) -> Result<(), ImportError> {
-        self.enter(Grant::FilesWrite)?;
+        let agent = self.enter(Grant::FilesWrite)?;
         let path = CheckoutPath::parse_file(&path)?;
-        Ok(self.agent.in_write_area(move |area| files::remove(area, &path)).await?)
+        Ok(agent.in_write_area(move |area| files::remove(area, &path)).await?)
     }
 
     async fn rename(&mut self, old: String, new: String) -> Result<(), ImportError> {
-        self.enter(Grant::FilesWrite)?;
+        let agent = self.enter(Grant::FilesWrite)?;
         let (old, new) = (CheckoutPath::parse_file(&old)?, CheckoutPath::parse_file(&new)?);
-        Ok(self.agent.in_write_area(move |area| files::rename(area, &old, &new)).await?)
+        Ok(agent.in_write_area(move |area| files::rename(area, &old, &new)).await?)
     }
 }

@@ -8,13 +8,13 @@ use crate::repo::path::CheckoutPath;
 
 impl Host for CallState {
     async fn status(&mut self) -> Result<Vec<StatusEntry>, ImportError> {
-        self.enter(Grant::Git)?;
-        Ok(all(self.agent.in_checkout(|checkout| checkout.status()).await?))
+        let agent = self.enter(Grant::Git)?;
+        Ok(all(agent.in_checkout(|checkout| checkout.status()).await?))
     }
 
     async fn diff(&mut self, from: String, to: Option<String>) -> Result<String, ImportError> {
-        self.enter(Grant::Git)?;
-        Ok(self.agent.in_checkout(move |checkout| checkout.diff(&from, to.as_deref())).await?)
+        let agent = self.enter(Grant::Git)?;
+        Ok(agent.in_checkout(move |checkout| checkout.diff(&from, to.as_deref())).await?)
     }
 
     async fn log(
@@ -22,11 +22,8 @@ impl Host for CallState {
         path: Option<String>,
         max_entries: u32,
     ) -> Result<Vec<Commit>, ImportError> {
-        self.enter(Grant::Git)?;
+        let agent = self.enter(Grant::Git)?;
         let path = path.map(|path| CheckoutPath::parse(&path)).transpose()?;
-        Ok(all(self
-            .agent
-            .in_checkout(move |checkout| checkout.log(path.as_ref(), max_entries))
-            .await?))
+        Ok(all(agent.in_checkout(move |checkout| checkout.log(path.as_ref(), max_entries)).await?))
     }
 }

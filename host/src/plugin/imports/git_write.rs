@@ -7,12 +7,12 @@ use crate::plugin::state::CallState;
 
 impl Host for CallState {
     async fn commit_and_push(&mut self, message: String) -> Result<String, ImportError> {
-        self.enter(Grant::GitWrite)?;
-        Ok(self.agent.commit_and_land(&message, &[]).await?.0)
+        let agent = self.enter(Grant::GitWrite)?;
+        Ok(agent.commit_and_land(&message, &[]).await?.0)
     }
 
     async fn prepare(&mut self, include: Vec<String>) -> Result<Vec<String>, ImportError> {
-        self.enter(Grant::GitWrite)?;
-        Ok(self.agent.prepare(&include).await?)
+        let agent = self.enter(Grant::GitWrite)?;
+        Ok(agent.prepare(&include).await?)
     }
 }

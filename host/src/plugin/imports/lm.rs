@@ -14,12 +14,12 @@ impl Host for CallState {}
 
 impl HostConversation for CallState {
     async fn open(&mut self, options: Options) -> Result<Resource<Conversation>, ImportError> {
-        self.enter(Grant::Lm)?;
+        let agent = self.enter(Grant::Lm)?;
         let Options { system, tools, max_output_tokens } = options;
         let tool_bytes = |tool: &ToolSpec| tool.description.len() + tool.parameters.len();
         self.hand_over(system.len() + tools.iter().map(tool_bytes).sum::<usize>())?;
         self.meter.conversation_opens().map_err(ImportError::Trap)?;
-        match self.agent.open(system, all(tools), max_output_tokens) {
+        match agent.open(system, all(tools), max_output_tokens) {
             Ok(conversation) => Ok(self.table.push(conversation)?),
             Err(error) => {
                 self.meter.conversation_closed();
@@ -33,7 +33,7 @@ impl HostConversation for CallState {
         handle: Resource<Conversation>,
         text: String,
     ) -> Result<(), ImportError> {
-        self.enter(Grant::Lm)?;
+        self.check(Grant::Lm)?;
         self.hand_over(text.len())?;
         Ok(self.table.get_mut(&handle)?.say(text)?)
     }
@@ -43,14 +43,13 @@ impl HostConversation for CallState {
         handle: Resource<Conversation>,
         results: Vec<ToolResult>,
     ) -> Result<(), ImportError> {
-        self.enter(Grant::Lm)?;
+        self.check(Grant::Lm)?;
         self.hand_over(results.iter().map(|result| result.output.len()).sum())?;
         Ok(self.table.get_mut(&handle)?.answer(all(results))?)
     }
 
     async fn reply(&mut self, handle: Resource<Conversation>) -> Result<Reply, ImportError> {
-        self.enter(Grant::Lm)?;
-        let agent = self.agent.clone();
+        let agent = self.enter(Grant::Lm)?;
         Ok(agent.ask(self.table.get_mut(&handle)?).await?.into())
     }
 

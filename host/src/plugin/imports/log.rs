@@ -10,8 +10,9 @@ const MAX_LINE: usize = 2000;
 impl Host for CallState {
     async fn write(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
         self.enter_free()?;
-        let (plugin, agent) = (&self.plugin.name, self.agent.name());
-        match self.meter.log(message.len())? {
+        let line = self.meter.log(message.len())?;
+        let (plugin, agent) = (&self.plugin.entry.name, self.caller_name());
+        match line {
             LogLine::Kept => {}
             LogLine::FirstDropped => {
                 tracing::warn!(

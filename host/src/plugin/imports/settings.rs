@@ -7,7 +7,7 @@ use crate::plugin::state::CallState;
 
 impl Host for CallState {
     async fn get(&mut self, key: String) -> Result<Option<String>, ImportError> {
-        self.enter(Grant::Settings)?;
+        self.check(Grant::Settings)?;
         Ok(self.settings().get(&key).cloned())
     }
 }

@@ -8,13 +8,13 @@ use crate::tools::catalogue;
 
 impl Host for CallState {
     async fn specs(&mut self) -> Result<Vec<ToolSpec>, ImportError> {
-        self.enter(Grant::Tools)?;
-        Ok(all(catalogue::specs(self.agent.rights())))
+        let agent = self.enter(Grant::Tools)?;
+        Ok(all(catalogue::specs(&agent, self.rights())))
     }
 
     async fn call(&mut self, calls: Vec<ToolCall>) -> Result<Vec<ToolResult>, ImportError> {
-        self.enter(Grant::Tools)?;
+        let agent = self.enter(Grant::Tools)?;
         self.hand_over(calls.iter().map(|call| call.arguments.len()).sum())?;
-        Ok(all(catalogue::call_all(&self.agent, all(calls)).await?))
+        Ok(all(catalogue::call_all(&agent, self.rights(), all(calls)).await?))
     }
 }

@@ -1,0 +1,175 @@
+//! Tools that plugins bring: what they are is asked once, when they are loaded,
+//! and holds for the whole run; each call is a component call of its own. Which
+//! agent may use which is the catalogue's business.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::sync::Semaphore;
+use wasmtime::component::InstancePre;
+
+use super::bindings::exports::code_agent::plugin::tool_provider;
+use super::bounds::Bounded;
+use super::convert::all;
+use super::machine::Machine;
+use super::manifest::wrong;
+use super::state::{CallState, Caller};
+use super::{FailureReason, Plugin, spec};
+use crate::agent::{Agent, Grant, Rights};
+use crate::types::{CallError, ToolSpec};
+use crate::{Error, Result};
+
+/// Seconds in which a component has to say what its tools are.
+const SPECS_SECONDS: u32 = 30;
+/// Calls of tools at once, of the whole run: each may hold its plugin's memory.
+const MOST_CALLS: usize = 64;
+
+/// The tools of all plugins of a run.
+pub struct ToolPlugins {
+    machine: Arc<Machine>,
+    tools: Vec<PluginTool>,
+    places: Semaphore,
+}
+
+/// One tool, as its plugin described it when the run began.
+pub struct PluginTool {
+    /// What models are told.
+    pub spec: ToolSpec,
+    plugin: Arc<Plugin>,
+}
+
+/// Whether the component brings tools.
+pub(super) fn exports_tools(instance: &InstancePre<CallState>) -> bool {
+    tool_provider::GuestIndices::new(instance).is_ok()
+}
+
+impl ToolPlugins {
+    /// Asks each plugin what its tools are.
+    pub(super) async fn ask(machine: &Arc<Machine>, plugins: &[Arc<Plugin>]) -> Result<Self> {
+        let mut tools: Vec<PluginTool> = Vec::new();
+        for plugin in plugins {
+            for spec in specs(machine, plugin).await? {
+                if let Some(other) = tools.iter().find(|other| other.spec.name == spec.name) {
+                    return Err(Error::usage(format!(
+                        "the plugins `{}` and `{}` both have a tool `{}`; rename one, or leave a plugin out",
+                        other.plugin.entry.name, plugin.entry.name, spec.name
+                    )));
+                }
+                tools.push(PluginTool { spec, plugin: plugin.clone() });
+            }
+        }
+        Ok(Self { machine: machine.clone(), tools, places: Semaphore::new(MOST_CALLS) })
+    }
+
+    /// All of them.
+    pub fn all(&self) -> &[PluginTool] {
+        &self.tools
+    }
+
+    /// The tool of this name.
+    pub fn find(&self, name: &str) -> Option<&PluginTool> {
+        self.tools.iter().find(|tool| tool.spec.name == name)
+    }
+
+    /// Runs a model's call, for an agent in whose name `rights` may be used.
+    /// Whatever becomes of the component, the agent goes on.
+    pub async fn call(
+        &self,
+        tool: &PluginTool,
+        agent: Arc<Agent>,
+        rights: Rights,
+        arguments: &str,
+    ) -> Result<String, CallError> {
+        let arguments = object(&tool.spec.name, arguments)?;
+        let (plugin, name) = (&tool.plugin, &tool.spec.name);
+        // Never closed; a place is free when the calls before have ended, and
+        // each of them has its time.
+        let _place = self.places.acquire().await;
+        let caller = Some(Caller { agent, rights });
+        let seconds = plugin.entry.limits.call_seconds;
+        let answer = self.machine.call(plugin, caller, seconds, async |store, plugin, instance| {
+            let indices = tool_provider::GuestIndices::new(&plugin.instance)?;
+            let guest = indices.load(&mut *store, &instance)?;
+            let output = guest.call_call(store, name, arguments).await?;
+            Ok(output.map_err(Into::into))
+        });
+        match answer.await {
+            Ok(output) => Ok(cut(output, plugin.entry.limits.output_bytes)),
+            Err(FailureReason::GaveUp(error)) => Err(error.bounded()),
+            Err(reason) => {
+                let plugin = &plugin.entry.name;
+                tracing::warn!(plugin, tool = name, "a call of a tool failed: it {reason}");
+                Err(CallError::Unavailable(format!(
+                    "the tool `{name}` (plugin `{plugin}`) {reason}. Do without it, or give it less to do"
+                )))
+            }
+        }
+    }
+}
+
+impl PluginTool {
+    /// Whether it can change what others see when a caller with these rights calls
+    /// it: it says so, or has what it takes. Such a tool runs alone.
+    pub fn may_change_files(&self, caller: Rights) -> bool {
+        let rights = self.plugin.rights(caller);
+        self.spec.writes || rights.allows(Grant::FilesWrite) || rights.allows(Grant::Commands)
+    }
+}
+
+/// Asks a plugin what its tools are, and checks what it says.
+pub(super) async fn specs(machine: &Arc<Machine>, plugin: &Arc<Plugin>) -> Result<Vec<ToolSpec>> {
+    let name = &plugin.entry.name;
+    let seconds = plugin.entry.limits.call_seconds.min(SPECS_SECONDS);
+    let specs = machine.call(plugin, None, seconds, async |store, plugin, instance| {
+        let indices = tool_provider::GuestIndices::new(&plugin.instance)?;
+        let guest = indices.load(&mut *store, &instance)?;
+        Ok(guest.call_specs(store).await?.map(all).map_err(Into::into))
+    });
+    let specs: Vec<ToolSpec> = specs
+        .await
+        .map_err(|reason| wrong(name, format!("when asked for its tools, it {reason}")))?;
+    spec::check(&specs).map_err(|why| wrong(name, why))?;
+    Ok(specs)
+}
+
+/// A model's arguments; an empty text counts as an empty object.
+fn object<'a>(tool: &str, text: &'a str) -> Result<&'a str, CallError> {
+    if text.trim().is_empty() {
+        return Ok("{}");
+    }
+    match serde_json::from_str(text) {
+        Ok(Value::Object(_)) => Ok(text),
+        Ok(_) => Err(CallError::Invalid(format!(
+            "the arguments of `{tool}` have to be one JSON object, as its parameters say"
+        ))),
+        Err(error) => Err(CallError::Invalid(format!(
+            "the arguments of `{tool}` are no JSON: {error}; write them again, as one object"
+        ))),
+    }
+}
+
+fn cut(mut output: String, bytes: u32) -> String {
+    let most = usize::try_from(bytes).unwrap_or(usize::MAX);
+    if output.len() <= most {
+        return output;
+    }
+    let whole = output.len();
+    output.truncate(output.floor_char_boundary(most));
+    output.push_str(&format!("\n[cut here: {} of {whole} bytes are shown]", output.len()));
+    output
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_one_object_and_outputs_say_what_was_cut() {
+        assert_eq!(object("x", "  ").unwrap(), "{}");
+        assert_eq!(object("x", r#"{"a": 1}"#).unwrap(), r#"{"a": 1}"#);
+        assert!(object("x", "[1]").unwrap_err().to_string().contains("one JSON object"));
+        assert!(object("x", "{").unwrap_err().to_string().contains("are no JSON"));
+        assert_eq!(cut("äöü".into(), 6), "äöü");
+        assert_eq!(cut("äöü".into(), 5), "äö\n[cut here: 4 of 6 bytes are shown]");
+    }
+}

@@ -1,0 +1,272 @@
+//! Tools that plugins bring: models use them like the host's own, and a component
+//! gets what manifest, user and caller all say, and nothing else.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use model_server::{ModelServer, Rule, Script, Turn, call, calls, finish_task};
+use serde_json::json;
+
+use crate::program::{
+    Ended, bare, default_plugins, hostile_component, model, plugins_with, run, toolbox_component,
+};
+use crate::project::Project;
+use crate::scripts::{content_judge, domain, plan, writer};
+
+const ROLES: [&str; 4] = ["main-planner", "sub-planner", "worker", "judge"];
+
+/// The default roles and the toolbox, with what else its entry shall say.
+pub fn with_toolbox(project: &Project, more: &str) -> PathBuf {
+    let component = toolbox_component();
+    let entry = format!(
+        "[plugins.toolbox]\ncomponent = \"{}\"\ntool = true\n{more}\n",
+        component.display()
+    );
+    plugins_with(project, &ROLES, &entry)
+}
+
+fn command(project: &Project, plugins: PathBuf, server: &ModelServer) -> Command {
+    let mut command = bare(project);
+    command.arg("--plugins").arg(plugins).args(["--goal", "Use tools"]).args(model(server));
+    command
+}
+
+fn script(planner: Rule, worker: Rule) -> Script {
+    Script::new([
+        plan(&["one", "two"]),
+        planner,
+        domain("two", &[("Write d", "d.txt")]),
+        worker,
+        writer("Write d", "d.txt", "d\n"),
+        content_judge(),
+    ])
+}
+
+fn worker(turns: impl IntoIterator<Item = Turn>) -> Rule {
+    turns.into_iter().fold(Rule::worker(&["Task: Write b\n"]), Rule::turn)
+}
+
+fn planner() -> Rule {
+    domain("one", &[("Write b", "b.txt")])
+}
+
+fn project() -> Project {
+    Project::new(&[("a.txt", "a\nb\nc\n")])
+}
+
+/// Runs with the toolbox; the worker's turns say what its tools have to answer.
+fn run_tools(project: &Project, more: &str, flags: &[&str], script: Script) -> Ended {
+    let server = ModelServer::start(script).unwrap();
+    let mut command = command(project, with_toolbox(project, more), &server);
+    let ended = run(command.args(flags)).expect_code(0);
+    assert_eq!(server.violations(), Vec::<String>::new());
+    project.assert_sound();
+    ended
+}
+
+const ALL: &str = "grants = [\"files\", \"files-write\", \"git\", \"commands\"]";
+
+#[test]
+fn a_model_uses_a_components_tools_like_the_hosts() {
+    let project = project();
+    let worker = worker([
+        call("count_lines", json!({ "path": "a.txt" })),
+        calls(&[
+            ("append_note", json!({ "path": "b.txt", "text": "one" })),
+            ("append_note", json!({ "path": "b.txt", "text": "two" })),
+            ("count_lines", json!({ "path": "b.txt" })),
+        ])
+        .expects(&["a.txt has 3 lines"]),
+        call("long", json!({})).expects(&["b.txt has 2 lines"]),
+        call("shell", json!({ "command": "cat b.txt; echo made > c.txt" }))
+            .expects(&["xxx\n[cut here: 3000 of 200000 bytes are shown]"]),
+        call("count_lines", json!({ "path": "../a.txt" })).expects(&["one\ntwo\n"]),
+        call("count_lines", json!({ "path": "none.txt" })).expects(&["leads upwards"]),
+        finish_task("Written.").expects(&["not found: none.txt"]),
+    ]);
+    let limits = format!("{ALL}\nlimits = {{ output-bytes = 3000 }}");
+    let ended = run_tools(&project, &limits, &["--allow-plugins"], script(planner(), worker));
+    assert_eq!(project.read("b.txt"), "one\ntwo\n");
+    assert_eq!(project.read("c.txt"), "made\n");
+    let asked = ended.stderr.matches("the toolbox is asked for its tools").count();
+    assert_eq!(asked, 1, "what a tool is holds for the whole run: {}", ended.stderr);
+}
+
+#[test]
+fn what_nobody_granted_is_denied_with_the_line_to_add() {
+    let project = project();
+    let ask = |words: &str| format!("let [plugins.toolbox] in plugins.toml say grants = [{words}]");
+    let more_writes = ask("\"files\", \"files-write\", \"git\"");
+    let more_commands = ask("\"files\", \"git\", \"commands\"");
+    let worker = worker([
+        call("probe", json!({})),
+        call("probe", json!({})).expects(&[
+            "files: granted",
+            "git: granted",
+            "settings: granted",
+            "files-write: denied, plugin `toolbox` has no right to `files-write`",
+            &more_writes,
+            &more_commands,
+            "git-write: denied, plugin `toolbox` has no right to `git-write`: no tool may use",
+            "lm: denied, plugin `toolbox` has no right to `lm`: no tool may use",
+            "tools: denied, plugin `toolbox` has no right to `tools`: no tool may use",
+        ]),
+        finish_task("Nothing to do."),
+    ]);
+    let ended = run_tools(&project, "", &[], script(planner(), worker));
+    assert!(!project.path().join("probe.txt").exists());
+    for grant in ["files-write", "git-write", "commands", "lm", "tools"] {
+        let told = format!("has no right to `{grant}`");
+        assert_eq!(ended.stderr.matches(&told).count(), 1, "{grant}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_tool_may_do_no_more_than_its_caller() {
+    let project = project();
+    let mut planner = planner();
+    planner.turns.insert(0, call("probe", json!({})));
+    planner.turns.insert(
+        1,
+        call("append_note", json!({ "path": "b.txt", "text": "x" })).expects(&[
+            "files: granted",
+            "files-write: denied, plugin `toolbox` has no right to `files-write` when the sub-planner calls it",
+            "commands: denied, plugin `toolbox` has no right to `commands` when the sub-planner calls it",
+        ]),
+    );
+    planner.turns[2] =
+        planner.turns[2].clone().expects(&["`append_note` is not for the sub-planner"]);
+    let worker = worker([
+        call("probe", json!({})),
+        finish_task("Probed.").expects(&["files-write: granted", "commands: granted"]),
+    ]);
+    let server = ModelServer::start(script(planner, worker)).unwrap();
+    let mut command = command(&project, with_toolbox(&project, ALL), &server);
+    run(command.arg("--allow-plugins")).expect_code(0);
+    assert_eq!(server.violations(), Vec::<String>::new());
+    assert_eq!(project.read("probe.txt"), "x");
+    let transcript = fs::read_to_string(crate::replay::transcript(&project)).unwrap();
+    for (role, offered) in [("main-planner", false), ("sub-planner", false), ("worker", true)] {
+        let opened = opened_by(&transcript, role);
+        assert!(opened.contains("\"name\":\"count_lines\""), "{role}: {opened}");
+        assert_eq!(opened.contains("\"name\":\"append_note\""), offered, "{role}");
+    }
+}
+
+/// The line of the transcript that a role's conversation began with.
+fn opened_by(transcript: &str, role: &str) -> String {
+    let lines: Vec<serde_json::Value> =
+        transcript.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let began = lines.iter().find(|line| line["role"] == role).unwrap();
+    let opened =
+        |line: &&serde_json::Value| line["line"] == "opened" && line["call"] == began["call"];
+    lines.iter().find(opened).unwrap().to_string()
+}
+
+#[test]
+fn a_tool_that_breaks_costs_its_call_alone() {
+    let project = project();
+    let misbehave = |how: &str| call("misbehave", json!({ "how": how }));
+    let raw = |arguments: &str| call("count_lines", json!(arguments));
+    let worker = worker([
+        misbehave("trap"),
+        misbehave("loop").expects(&["(plugin `toolbox`) crashed: ", "unreachable"]),
+        misbehave("memory").expects(&["computed for more than 100 ms"]),
+        misbehave("nicely").expects(&["its limit is 32 MiB"]),
+        misbehave("log").expects(&["invalid: this call asks for an error: nicely"]),
+        raw("no object").expects(&["logged"]),
+        call("count_lines", json!({ "path": "a.txt" })).expects(&["are no JSON"]),
+        finish_task("It held.").expects(&["a.txt has 3 lines"]),
+    ]);
+    let limits = "limits = { memory-mib = 32, compute-milliseconds = 100 }";
+    let ended = run_tools(&project, limits, &[], script(planner(), worker));
+    assert!(ended.stderr.contains("it logs too much"));
+    assert!(ended.stderr.matches("noise ").count() <= 1000);
+}
+
+#[test]
+fn a_component_without_an_entry_gets_the_base_rights() {
+    let project = project();
+    let folder = plugins_with(&project, &ROLES, "");
+    fs::copy(toolbox_component(), folder.join("box.wasm")).unwrap();
+    let worker = worker([
+        call("probe", json!({})),
+        finish_task("Probed.").expects(&[
+            "files: granted",
+            "git: granted",
+            "files-write: denied, plugin `box` has no right to `files-write`. To ask for it, add to plugins.toml a \
+             table [plugins.box] with component = \"box.wasm\", tool = true and grants = [",
+            "commands: denied",
+            "lm: denied",
+        ]),
+    ]);
+    let server = ModelServer::start(script(planner(), worker)).unwrap();
+    run(&mut command(&project, folder, &server)).expect_code(0);
+    assert_eq!(server.violations(), Vec::<String>::new());
+}
+
+#[test]
+fn what_a_component_without_an_entry_is_say_its_exports() {
+    let project = project();
+    let folder = plugins_with(&project, &ROLES, "");
+    fs::copy(hostile_component(), folder.join("extra.wasm")).unwrap();
+    let server = ModelServer::start(Script::default()).unwrap();
+    let ended = run(&mut command(&project, folder.clone(), &server)).expect_code(2);
+    let words = "exports sub-planner, merger; give it an entry in plugins.toml that says which";
+    assert!(ended.stderr.contains(words), "{}", ended.stderr);
+    fs::remove_file(folder.join("extra.wasm")).unwrap();
+    let judge = default_plugins().join("judge/judge.wasm");
+    fs::copy(judge, folder.join("second.wasm")).unwrap();
+    let worker = worker([finish_task("Nothing to do.")]);
+    let server = ModelServer::start(script(planner(), worker)).unwrap();
+    run(&mut command(&project, folder, &server)).expect_code(0);
+    let said = project.query::<String>("SELECT judge_reasoning FROM cycles");
+    assert!(said.contains("judge says: ") && said.contains("second says: "), "{said}");
+}
+
+#[track_caller]
+fn refused(more: &str, words: &[&str]) {
+    let project = project();
+    let before = project.fingerprint();
+    let server = ModelServer::start(Script::default()).unwrap();
+    let plugins = with_toolbox(&project, more);
+    let ended = run(&mut command(&project, plugins, &server)).expect_code(2);
+    for word in words {
+        assert!(ended.stderr.contains(word), "`{word}` is not in: {}", ended.stderr);
+    }
+    assert_eq!(project.fingerprint(), before, "nothing has changed");
+    assert_eq!(server.requests().len(), 0, "no model was asked");
+}
+
+#[test]
+fn tools_that_can_not_be_are_refused_when_they_are_loaded() {
+    refused("settings.specs = \"shadow\"", &["plugin `toolbox`", "`run_command`", "host's own"]);
+    refused("settings.specs = \"no schema\"", &["its tool `x`", "no JSON Schema of an object"]);
+    refused("settings.specs = \"trap\"", &["when asked for its tools, it crashed", "unreachable"]);
+    refused("settings.specs = \"read\"", &["while it says what its tools are"]);
+    refused("settings.specs = \"other\"", &["gave up: invalid: no specs are called other"]);
+    let toolbox = toolbox_component();
+    let twice = format!("[plugins.twin]\ncomponent = \"{}\"\ntool = true", toolbox.display());
+    refused(&twice, &["`toolbox` and `twin` both have a tool `count_lines`"]);
+}
+
+#[test]
+fn a_manifest_that_is_wrong_is_refused_with_what_is_right() {
+    refused("grant = []", &["[plugins.toolbox]", "did you mean `grants`?"]);
+    refused("grants = [\"file\"]", &["`file` is not a grant; did you mean `files`?"]);
+    refused("grants = [\"lm\"]", &["no tool may use `lm`"]);
+    refused("limits.memory-mb = 1", &["did you mean `memory-mib`?"]);
+    let zeros = "0".repeat(64);
+    let hash = format!("sha-256 = \"{zeros}\"");
+    refused(&hash, &["its SHA-256 is ", &format!("`sha-256` says {zeros}")]);
+    refused("[plugins.other]\ncomponent = \"x.wasm\"", &["[plugins.other]", "tool = true"]);
+}
+
+#[test]
+fn what_goes_beyond_the_base_has_to_be_allowed() {
+    refused(
+        "grants = [\"files\", \"commands\"]",
+        &["`toolbox` asks for commands, and nobody has allowed that yet", "--allow-plugins"],
+    );
+}
