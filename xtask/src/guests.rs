@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::command::{self, Result, at};
+use crate::demo;
 
 /// An example whose component is there, as its sources are now.
 pub struct Example {
@@ -98,10 +99,16 @@ pub fn missing(language: Language) -> Option<&'static str> {
     (!is_there(&needs)).then_some(needs.words)
 }
 
-/// Plays the examples' own test cases.
-pub fn test(program: &Path, examples: &[Example]) -> Result<()> {
+/// Plays the examples' own test cases, and makes the tests of runs with them.
+pub fn test(top: &Path, examples: &[Example]) -> Result<()> {
+    let program = demo::built(top, "code-agent")?;
     for example in examples {
-        command::run(Command::new(program).args(["plugin", "test"]).arg(&example.folder))?;
+        command::run(Command::new(&program).args(["plugin", "test"]).arg(&example.folder))?;
+        let mut test = command::cargo();
+        test.args(["test", "--locked", "--package", "code-agent", "--test", "program", "--"]);
+        // Without the component they would fail, so that else they are ignored.
+        test.args(["--ignored", &format!("examples::{}_", example.name.replace('-', "_"))]);
+        command::run(test.current_dir(top))?;
     }
     Ok(())
 }
