@@ -24,7 +24,7 @@ fn a_component_of_the_first_contract_does_a_whole_run() {
     let plugins = project.beside("plugins");
     fs::create_dir_all(&plugins).unwrap();
     fs::write(plugins.join("plugins.toml"), manifest).unwrap();
-    let rule = Rule::new(None, &["You are frozen."])
+    let rule = Rule::new(None, &["Freeze"])
         .turn(call("frozen_echo", json!({ "text": "hi" })))
         .turn(text("Enough.").expects(&["Answered."]));
     let server = ModelServer::start(Script::new([rule])).unwrap();

@@ -13,7 +13,7 @@ fn options(project: &Project, server: &ModelServer) -> Options {
     options.lm = "openai:scripted".into();
     options.api_base = Some(server.base_url());
     options.api_key = Secret::new("sk-never-shown");
-    options.plugins = Some(default_plugins());
+    options.plugins = vec![default_plugins()];
     options.cache = Some(project.beside("cache"));
     options.max_workers = 2;
     options

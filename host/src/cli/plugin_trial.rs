@@ -97,7 +97,7 @@ struct Benches {
 
 impl Benches {
     async fn new(options: Options) -> Result<Self> {
-        let (sandbox, _) = sandbox_of(&options).await?;
+        let sandbox = sandbox(&options).await?;
         Ok(Self { options, sandbox, loaded: HashMap::new() })
     }
 
@@ -135,7 +135,7 @@ fn cases(folder: &Path, wanted: Option<&str>) -> Result<Vec<PathBuf>> {
 /// Calls a tool and prints what a model would be told, and what it changed.
 pub(super) async fn run(arguments: RunArguments) -> Result<ExitCode> {
     let options = options(&arguments.plugins, arguments.allow_plugins);
-    let (sandbox, _) = sandbox_of(&options).await?;
+    let sandbox = sandbox(&options).await?;
     let plugins = Plugins::load_tools(&options.plugin_source()?).await?;
     let bench = Bench { plugins, kind: Kind::Tool, sandbox, clock: Clock::system() };
     let called =
@@ -147,6 +147,14 @@ pub(super) async fn run(arguments: RunArguments) -> Result<ExitCode> {
         print(&printable_lines(&format!("\n{note}\n{}", called.diff)))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn sandbox(options: &Options) -> Result<Option<Arc<Sandbox>>> {
+    let (sandbox, warnings) = sandbox_of(options).await?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(sandbox)
 }
 
 fn options(plugins: &Path, allow_plugins: bool) -> Options {
