@@ -44,8 +44,9 @@ Chores:
   test           checks the format, builds the components, lints and tests
   demo           runs the program on a small project with a scripted model
   try-llama      runs it with a real, very weak model from PyPI; needs python3
-  walk-through   from an empty folder to a run with a judge of one's own, in
-                 Rust, Python and JavaScript, as a new user would do it
+  walk-through [LANGUAGE]
+                 from an empty folder to a run with a judge of one's own, as a
+                 new user would do it: in rust, python, javascript or all
   bench [NAME]   runs a benchmark, or all of them; `bench tools DIR` tries that
                  tree, too, and `bench landing DIR` that repository
 
@@ -53,6 +54,10 @@ Options of plugins, test, demo, try-llama and walk-through:
   --toolchain auto|rustup|debian
                  where the wasm target comes from: rustup, or a compiler from
                  Debian's packages, unpacked below target/. auto tries both.
+
+Option of walk-through:
+  --program FILE     a code-agent that is built, with model-server beside it and
+                     the default plugins in their places; builds none of them
 
 Options of demo, for a real model:
   --model MODEL      e.g. openai:NAME; keys come from the environment
@@ -67,7 +72,7 @@ enum Chore {
     Test(Choice),
     Demo(demo::Options),
     TryLlama(Choice),
-    WalkThrough(Choice),
+    WalkThrough(walk_through::Options),
     Bench(Option<String>, Option<PathBuf>),
 }
 
@@ -81,7 +86,7 @@ fn main() -> ExitCode {
         Chore::Test(choice) => check::run(&command::top(), choice),
         Chore::Demo(options) => demo::run(&command::top(), &options),
         Chore::TryLlama(choice) => demo::llama::run(&command::top(), choice),
-        Chore::WalkThrough(choice) => walk_through::run(&command::top(), choice),
+        Chore::WalkThrough(options) => walk_through::run(&command::top(), &options),
         Chore::Bench(name, tree) => bench::run(&command::top(), name.as_deref(), tree.as_deref()),
     });
     match done {
@@ -110,6 +115,7 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Chore> {
     let mut words: Vec<String> = Vec::new();
     let mut choice = None;
     let mut examples = false;
+    let mut program = None;
     let mut demo = demo::Options::default();
     while let Some(argument) = arguments.next()? {
         match argument {
@@ -117,6 +123,7 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Chore> {
             Value(word) => words.push(word.string()?),
             Long("toolchain") => choice = Some(arguments.value()?.parse_with(target::choice)?),
             Long("examples") => examples = true,
+            Long("program") => program = Some(arguments.value()?.into()),
             Long("model") => demo.model = Some(arguments.value()?.string()?),
             Long("api-base") => demo.api_base = Some(arguments.value()?.string()?),
             Long("goal") => demo.goal = Some(arguments.value()?.string()?),
@@ -127,6 +134,9 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Chore> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     if words.first() != Some(&"plugins") && examples {
         return Err(Failure::Usage("only `plugins` takes --examples".to_owned()));
+    }
+    if words.first() != Some(&"walk-through") && program.is_some() {
+        return Err(Failure::Usage("only `walk-through` takes --program".to_owned()));
     }
     if words.first() != Some(&"demo") && demo != demo::Options::default() {
         return Err(Failure::Usage("only `demo` runs a model: leave its options out".to_owned()));
@@ -141,7 +151,8 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Chore> {
             .checked()
             .map(Chore::Demo),
         (["try-llama"], choice) => Ok(Chore::TryLlama(choice.unwrap_or_default())),
-        (["walk-through"], choice) => Ok(Chore::WalkThrough(choice.unwrap_or_default())),
+        (["walk-through"], choice) => walk_through(None, choice, program),
+        (["walk-through", language], choice) => walk_through(Some(*language), choice, program),
         (["bench"], None) => Ok(Chore::Bench(None, None)),
         (["bench", name], None) => Ok(Chore::Bench(Some((*name).to_owned()), None)),
         (["bench", "tools", tree], None) => {
@@ -149,6 +160,15 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Chore> {
         }
         _ => Err(Failure::Usage(format!("there is no chore `{}` like that", words.join(" ")))),
     }
+}
+
+fn walk_through(
+    language: Option<&str>,
+    choice: Option<Choice>,
+    program: Option<PathBuf>,
+) -> Result<Chore> {
+    let (toolchain, language) = (choice.unwrap_or_default(), language.map(str::to_owned));
+    walk_through::Options { toolchain, language, program }.checked().map(Chore::WalkThrough)
 }
 
 #[cfg(test)]
@@ -188,6 +208,8 @@ mod tests {
             "test --model x",
             "bench a b",
             "test --quickly",
+            "test --program x",
+            "walk-through cobol",
             "test --examples",
         ] {
             assert!(matches!(parsed(line), Err(Failure::Usage(_))), "{line}");

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::command::{self, Result, at, failed};
+use crate::command::{self, Failure, Result, at, failed};
 use crate::demo::{self, project, server};
 use crate::guests::{self, Language};
 use crate::plugins;
@@ -39,25 +39,69 @@ struct Step {
     seconds: f64,
 }
 
-/// Walks through all languages that can be had here.
-pub fn run(top: &Path, choice: Choice) -> Result<()> {
-    let toolchain = plugins::build(top, choice)?;
-    let program = demo::built(top, "code-agent")?;
-    let script = top.join("xtask/walk-through/script.toml");
-    let server = server::start(&demo::built(top, "model-server")?, &script)?;
+/// The languages, and what has to be there beside cargo.
+const LANGUAGES: [(&str, Option<Language>); 3] = [
+    ("rust", None),
+    ("python", Some(Language::Python)),
+    ("javascript", Some(Language::JavaScript)),
+];
+
+/// What `cargo xtask walk-through` was asked for.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Where the wasm target comes from.
+    pub toolchain: Choice,
+    /// Only this language.
+    pub language: Option<String>,
+    /// A code-agent that is built already, with the model-server beside it and the
+    /// default plugins in their places; else all of these are built.
+    pub program: Option<PathBuf>,
+}
+
+impl Options {
+    /// Refuses a language that nothing is known of.
+    pub fn checked(self) -> Result<Self> {
+        let known = LANGUAGES.map(|(language, _)| language);
+        match &self.language {
+            Some(language) if !known.contains(&language.as_str()) => {
+                Err(Failure::Usage(format!("{language} is none of {}", known.join(", "))))
+            }
+            _ => Ok(self),
+        }
+    }
+}
+
+/// Walks through the languages that can be had here.
+pub fn run(top: &Path, options: &Options) -> Result<()> {
+    let toolchain = match &options.program {
+        Some(_) => target::find(top, options.toolchain)?,
+        None => plugins::build(top, options.toolchain)?,
+    };
+    let (program, server) = programs(top, options)?;
+    let server = server::start(&server, &top.join("xtask/walk-through/script.toml"))?;
     let environment = environment(target::environment(&toolchain), &program)?;
     let setting = Setting { top: top.to_path_buf(), environment, model: server.address.clone() };
-    for (language, needs) in [
-        ("rust", None),
-        ("python", Some(Language::Python)),
-        ("javascript", Some(Language::JavaScript)),
-    ] {
+    let is_wanted = |language: &str| options.language.as_deref().is_none_or(|one| one == language);
+    for (language, needs) in LANGUAGES {
+        if !is_wanted(language) {
+            continue;
+        }
         match needs.and_then(guests::missing) {
             Some(words) => println!("LEFT OUT: {language}, since {words} is missing here"),
             None => report(language, &walk(&setting, language)?),
         }
     }
     Ok(())
+}
+
+/// The program and the scripted model's server.
+fn programs(top: &Path, options: &Options) -> Result<(PathBuf, PathBuf)> {
+    let Some(program) = &options.program else {
+        return Ok((demo::built(top, "code-agent")?, demo::built(top, "model-server")?));
+    };
+    let program = program.canonicalize().map_err(at("find the program", program))?;
+    let server = program.with_file_name("model-server");
+    Ok((program, server))
 }
 
 /// Lets a shell find the program by its name, before all that it finds otherwise.
@@ -208,5 +252,14 @@ mod tests {
         let printed = "made my-judge, 9 files. Now:\n\ncd my-judge\npython3 build.py\ntest it\n";
         assert_eq!(told(printed).unwrap(), ["python3 build.py", "test it"]);
         assert!(told("made my-judge\n").is_err());
+    }
+
+    #[test]
+    fn a_language_has_to_be_known() {
+        let asked = |language: &str| {
+            Options { language: Some(language.to_owned()), ..Options::default() }.checked()
+        };
+        assert!(asked("python").is_ok());
+        assert!(matches!(asked("cobol"), Err(Failure::Usage(_))));
     }
 }
