@@ -12,8 +12,8 @@ use std::process::Command;
 use crate::command::{self, Result, at};
 use crate::demo;
 
-/// An example whose component is there, as its sources are now.
-pub struct Example {
+/// An example that is not in Rust.
+struct Example {
     /// The folder's name, and that of the component in it.
     name: String,
     folder: PathBuf,
@@ -76,33 +76,18 @@ impl Language {
     }
 }
 
-/// Builds what has changed since it was built, and returns all that could be built.
-pub fn build(top: &Path) -> Result<Vec<Example>> {
-    let mut built = Vec::new();
-    for example in examples(top)? {
-        if let Some(words) = missing(example.language) {
-            println!(
-                "LEFT OUT: plugins/examples/{} and its tests, since {words} is missing here",
-                example.name
-            );
-            continue;
-        }
+/// Builds what has changed since it was built.
+pub fn build(top: &Path) -> Result<()> {
+    for example in possible(top)? {
         build_one(top, &example)?;
-        built.push(example);
     }
-    Ok(built)
-}
-
-/// What this machine lacks to build a plugin in the language, if anything.
-pub fn missing(language: Language) -> Option<&'static str> {
-    let needs = language.needs();
-    (!is_there(&needs)).then_some(needs.words)
+    Ok(())
 }
 
 /// Plays the examples' own test cases, and makes the tests of runs with them.
-pub fn test(top: &Path, examples: &[Example]) -> Result<()> {
+pub fn test(top: &Path) -> Result<()> {
     let program = demo::built(top, "code-agent")?;
-    for example in examples {
+    for example in possible(top)? {
         command::run(Command::new(&program).args(["plugin", "test"]).arg(&example.folder))?;
         let mut test = command::cargo();
         test.args(["test", "--locked", "--package", "code-agent", "--test", "program", "--"]);
@@ -111,6 +96,27 @@ pub fn test(top: &Path, examples: &[Example]) -> Result<()> {
         command::run(test.current_dir(top))?;
     }
     Ok(())
+}
+
+/// What this machine lacks to build a plugin in the language, if anything.
+pub fn missing(language: Language) -> Option<&'static str> {
+    let needs = language.needs();
+    (!is_there(&needs)).then_some(needs.words)
+}
+
+/// The examples that can be built here; says which are left out.
+fn possible(top: &Path) -> Result<Vec<Example>> {
+    let mut possible = Vec::new();
+    for example in examples(top)? {
+        match missing(example.language) {
+            Some(words) => println!(
+                "LEFT OUT: plugins/examples/{} and its tests, since {words} is missing here",
+                example.name
+            ),
+            None => possible.push(example),
+        }
+    }
+    Ok(possible)
 }
 
 fn examples(top: &Path) -> Result<Vec<Example>> {
