@@ -18,6 +18,7 @@ mod claims;
 mod commands;
 mod components;
 mod conflicts;
+mod examples;
 mod faults;
 mod frozen;
 mod going_back;

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::command::{self, Result, failed};
+use crate::guests;
 use crate::plugins;
 use crate::target::{self, Choice, TARGET, Toolchain};
 
@@ -18,6 +19,7 @@ pub fn run(top: &Path, choice: Choice) -> Result<()> {
         format(&components)
     })?;
     let toolchain = step("components", || plugins::build(top, choice))?;
+    step("examples in Python and JavaScript", || guests::build(top))?;
     step("lints of the host", || {
         component("clippy", "clippy")?;
         lint(cargo(top, "clippy").arg("--all-targets"))
@@ -27,7 +29,10 @@ pub fn run(top: &Path, choice: Choice) -> Result<()> {
         let mut test = cargo(&components, "test");
         command::run(test.args(["--workspace", "--locked", "--target", &target::host()?]))
     })?;
-    step("tests of the host", || command::run(cargo(top, "test").args(["--workspace", "--locked"])))
+    step("tests of the host", || {
+        command::run(cargo(top, "test").args(["--workspace", "--locked"]))
+    })?;
+    step("tests of the examples", || guests::test(top))
 }
 
 fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {

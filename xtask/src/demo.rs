@@ -11,9 +11,9 @@ use crate::target::Choice;
 
 mod history;
 pub mod llama;
-mod project;
+pub mod project;
 mod script;
-mod server;
+pub mod server;
 
 const GOAL: &str = "Make the failing tests of textkit pass and write what its README promises.";
 
@@ -99,7 +99,7 @@ fn places(top: &Path, options: &Options) -> Result<Places> {
 }
 
 /// Builds one program of the workspace and returns its path.
-fn built(top: &Path, package: &str) -> Result<PathBuf> {
+pub fn built(top: &Path, package: &str) -> Result<PathBuf> {
     let mut build = command::cargo();
     build.args(["build", "--package", package, "--bin", package]).current_dir(top);
     let artifacts = command::artifacts(&mut build)?;

@@ -54,6 +54,18 @@ pub fn cargo(toolchain: &Toolchain, subcommand: &str) -> Command {
     command
 }
 
+/// The environment in which a plain `cargo build` for the wasm target does what
+/// [`cargo`] does: cargo reads each `-Z` argument from there, too.
+pub fn environment(toolchain: &Toolchain) -> Vec<(String, OsString)> {
+    let unstable = toolchain.arguments.iter().filter_map(|argument| {
+        let (name, value) = argument.strip_prefix("-Z")?.split_once('=')?;
+        let name = name.to_uppercase().replace('-', "_");
+        Some((format!("CARGO_UNSTABLE_{name}"), value.into()))
+    });
+    let environment = toolchain.environment.iter();
+    environment.map(|(name, value)| ((*name).to_owned(), value.clone())).chain(unstable).collect()
+}
+
 /// Finds the wasm target, or fetches it.
 pub fn find(top: &Path, choice: Choice) -> Result<Toolchain> {
     let mut tried = Vec::new();

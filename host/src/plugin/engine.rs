@@ -16,14 +16,15 @@ use crate::{Error, Result};
 const LARGEST_CACHE: u64 = 512 * 1024 * 1024;
 
 /// Makes the engine. Proposals that no guest needs are off, since each is
-/// code that a hostile component could reach. (Constant expressions that add stay on: components that
-/// componentize-py makes have them.)
+/// code that a hostile component could reach. Constant expressions with sums
+/// are on, since the Python interpreter of componentize-py is linked with them.
 pub(super) fn new(cache: &Path) -> Result<Engine> {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
         .wasm_relaxed_simd(false)
         .wasm_tail_call(false)
+        .wasm_extended_const(true)
         .wasm_custom_page_sizes(false)
         .wasm_wide_arithmetic(false)
         .wasm_memory64(false)

@@ -1,5 +1,5 @@
-//! The demo's project: a small library under git, made afresh for each demo,
-//! and what cargo and git say of it.
+//! Projects to work on: the demo's, a small library under git that is made afresh
+//! for each demo, and what cargo and git say of it; or one of a few files.
 
 use std::fmt;
 use std::fs;
@@ -17,6 +17,20 @@ pub fn make(template: &Path, project: &Path) -> Result<()> {
         fs::remove_dir_all(project).map_err(at("remove", project))?;
     }
     copy(template, project)?;
+    commit(project, "textkit, with failing tests")
+}
+
+/// Makes a repository of these files, with one commit.
+pub fn new(project: &Path, files: &[(&str, &str)]) -> Result<()> {
+    fs::create_dir_all(project).map_err(at("make", project))?;
+    for (name, text) in files {
+        let path = project.join(name);
+        fs::write(&path, text).map_err(at("write", &path))?;
+    }
+    commit(project, "Begin")
+}
+
+fn commit(project: &Path, message: &str) -> Result<()> {
     for arguments in [
         &["init", "--quiet", "--initial-branch", "main"][..],
         &["add", "--all"],
@@ -33,7 +47,7 @@ pub fn make(template: &Path, project: &Path) -> Result<()> {
             "commit",
             "--quiet",
             "--message",
-            "textkit, with failing tests",
+            message,
         ],
     ] {
         command::run(command::git(project).args(arguments))?;

@@ -1,12 +1,20 @@
-// Builds plugin.js into {{name}}.wasm: `npm run build`.
+// Builds plugin.js into {{name}}.wasm: `node build.mjs`.
 
+import { execSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
-// It imports preview2-shim without saying so; that is why package.json names it.
-import { componentize } from "@bytecodealliance/componentize-js";
-import { build } from "rolldown";
 
 const COMPONENT = "{{name}}.wasm";
 const BUNDLE = "bundle/plugin.js";
+
+process.chdir(import.meta.dirname);
+if (!existsSync("node_modules/.package-lock.json")) {
+  console.log("installing what package.json names");
+  execSync("npm install --no-audit --no-fund", { stdio: "inherit" });
+}
+const { build } = await import("rolldown");
+// It imports preview2-shim without saying so; that is why package.json names it.
+const { componentize } = await import("@bytecodealliance/componentize-js");
 
 // One file with all that plugin.js imports, packages of npm included. What comes
 // from the host stays an import.
@@ -17,6 +25,9 @@ await build({
   resolve: { mainFields: ["module", "main"] },
   output: { file: BUNDLE, format: "esm" },
   logLevel: "warn",
+  // There is no such module at run time either: nothing of Node.js, say.
+  onLog: (level, log, report) =>
+    report(log.code === "UNRESOLVED_IMPORT" ? "error" : level, log),
 });
 
 // Without WASI, the component reaches nothing but what wit/world.wit imports.

@@ -103,31 +103,38 @@ def read_arguments(
         arguments = json.loads(text)
     except ValueError as error:
         return {}, f"the arguments are no JSON: {error}"
-    return arguments, mistake(arguments, schema, "the arguments")
+    return arguments, mistake(arguments, schema, "")
 
 
 def mistake(value: Any, schema: dict[str, Any], place: str) -> str | None:
-    """What is wrong with the value, in words for the model."""
+    """What is wrong with the value at that place in the arguments, for the model."""
+    named = f"`{place}`" if place else "the whole"
     if not isinstance(value, PYTHON_TYPES[schema["type"]]):
-        return f"{place} must be of type {schema['type']}"
+        return f"{named} must be of type {schema['type']}"
     if "enum" in schema and value not in schema["enum"]:
-        return f"{place} must be one of {', '.join(schema['enum'])}"
+        return f"{named} must be one of {', '.join(schema['enum'])}"
     parts: list[tuple[Any, dict[str, Any], str]] = []
     if isinstance(value, list):
-        parts = [
-            (item, schema["items"], f"{place}[{at}]") for at, item in enumerate(value)
-        ]
+        items = enumerate(value)
+        parts = [(item, schema["items"], f"{place}[{at}]") for at, item in items]
     if isinstance(value, dict):
         known = schema["properties"]
         for name in schema["required"]:
             if name not in value:
-                return f"`{name}` is missing in {place}"
+                return f"`{inside(place, name)}` is missing"
         for name in value:
             if name not in known:
-                return f"`{name}` is not known in {place}; there are {', '.join(known)}"
-        parts = [(value[name], known[name], f"`{name}` in {place}") for name in value]
+                there = ", ".join(known)
+                return f"`{inside(place, name)}` is not known; there are {there}"
+        parts = [
+            (part, known[name], inside(place, name)) for name, part in value.items()
+        ]
     complaints = (mistake(*part) for part in parts)
     return next((complaint for complaint in complaints if complaint), None)
+
+
+def inside(place: str, name: str) -> str:
+    return f"{place}.{name}" if place else name
 
 
 def object_schema(

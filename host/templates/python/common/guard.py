@@ -4,6 +4,8 @@ A component has no stderr: without this, an exception that nobody caught would b
 a crash without a reason.
 """
 
+import io
+import sys
 import traceback
 from collections.abc import Callable
 from functools import wraps
@@ -31,6 +33,16 @@ def guarded(function: Callable[Parameters, Answer]) -> Callable[Parameters, Answ
             ) from None
 
     return call
+
+
+class Nowhere(io.TextIOBase):
+    """Takes what is printed: without a stdout, `print` would be a crash, too."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+
+sys.stdout = sys.stderr = Nowhere()
 
 
 def places(error: Exception) -> str:

@@ -75,14 +75,15 @@ function readArguments(text, schema) {
   } catch (error) {
     return { complaint: `the arguments are no JSON: ${error.message}` };
   }
-  return { args, complaint: mistake(args, schema, "the arguments") };
+  return { args, complaint: mistake(args, schema, "") };
 }
 
-/** What is wrong with the value, in words for the model. */
+/** What is wrong with the value at that place in the arguments, in words for the model. */
 function mistake(value, schema, place) {
-  if (typeOf(value) !== schema.type) return `${place} must be of type ${schema.type}`;
+  const named = place ? `\`${place}\`` : "the whole";
+  if (typeOf(value) !== schema.type) return `${named} must be of type ${schema.type}`;
   if (schema.enum && !schema.enum.includes(value)) {
-    return `${place} must be one of ${schema.enum.join(", ")}`;
+    return `${named} must be one of ${schema.enum.join(", ")}`;
   }
   if (schema.type === "array") {
     return firstOf(value.map((item, at) => mistake(item, schema.items, `${place}[${at}]`)));
@@ -90,13 +91,17 @@ function mistake(value, schema, place) {
   if (schema.type !== "object") return undefined;
   const known = schema.properties;
   const missing = schema.required.find((name) => !Object.hasOwn(value, name));
-  if (missing) return `\`${missing}\` is missing in ${place}`;
+  if (missing) return `\`${inside(place, missing)}\` is missing`;
   const strange = Object.keys(value).find((name) => !Object.hasOwn(known, name));
   if (strange) {
-    return `\`${strange}\` is not known in ${place}; there are ${Object.keys(known).join(", ")}`;
+    return `\`${inside(place, strange)}\` is not known; there are ${Object.keys(known).join(", ")}`;
   }
   const parts = Object.entries(value);
-  return firstOf(parts.map(([name, part]) => mistake(part, known[name], `\`${name}\` in ${place}`)));
+  return firstOf(parts.map(([name, part]) => mistake(part, known[name], inside(place, name))));
+}
+
+function inside(place, name) {
+  return place ? `${place}.${name}` : name;
 }
 
 /** The name that JSON Schema has for the value's type. */
