@@ -150,7 +150,9 @@ fn a_component_is_checked() {
         assert!(said.contains(word), "`{word}` is not in {said}");
     }
     let said = check(&hostile_component(), 0).stdout;
-    assert!(said.contains("can be a plugin: sub-planner or merger"), "{said}");
+    let kinds =
+        "can be a plugin: main-planner or sub-planner or worker or merger or judge or tool\n";
+    assert!(said.contains(kinds), "{said}");
     let said = check(&default_plugins().join("worker/worker.wasm"), 0).stdout;
     assert!(said.contains("can be a plugin: worker\n") && !said.contains("never gets"), "{said}");
 

@@ -79,7 +79,7 @@ fn a_model_uses_a_components_tools_like_the_hosts() {
         ])
         .expects(&["a.txt has 3 lines"]),
         call("long", json!({})).expects(&["b.txt has 2 lines"]),
-        call("shell", json!({ "command": "cat b.txt; echo made > c.txt" }))
+        call("shell", json!({ "command": "cat b.txt; echo three >> b.txt" }))
             .expects(&["xxx\n[cut here: 3000 of 200000 bytes are shown]"]),
         call("count_lines", json!({ "path": "../a.txt" })).expects(&["one\ntwo\n"]),
         call("count_lines", json!({ "path": "none.txt" })).expects(&["leads upwards"]),
@@ -87,8 +87,7 @@ fn a_model_uses_a_components_tools_like_the_hosts() {
     ]);
     let limits = format!("{ALL}\nlimits = {{ output-bytes = 3000 }}");
     let ended = run_tools(&project, &limits, &["--allow-plugins"], script(planner(), worker));
-    assert_eq!(project.read("b.txt"), "one\ntwo\n");
-    assert_eq!(project.read("c.txt"), "made\n");
+    assert_eq!(project.read("b.txt"), "one\ntwo\nthree\n");
     let asked = ended.stderr.matches("the toolbox is asked for its tools").count();
     assert_eq!(asked, 1, "what a tool is holds for the whole run: {}", ended.stderr);
 }
@@ -213,7 +212,8 @@ fn what_a_component_without_an_entry_is_say_its_exports() {
     fs::copy(hostile_component(), folder.join("extra.wasm")).unwrap();
     let server = ModelServer::start(Script::default()).unwrap();
     let ended = run(&mut command(&project, folder.clone(), &server)).expect_code(2);
-    let words = "exports sub-planner, merger; give it an entry in plugins.toml that says which";
+    let words = "exports main-planner, sub-planner, worker, merger, judge, tool; give it an entry in plugins.toml \
+                 that says which";
     assert!(ended.stderr.contains(words), "{}", ended.stderr);
     fs::remove_file(folder.join("extra.wasm")).unwrap();
     let judge = default_plugins().join("judge/judge.wasm");

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use toml::{Table, Value};
+use toml::Table;
 
 use super::grants;
 use crate::agent::{Grant, Rights};
@@ -162,11 +162,7 @@ fn sha256(section: &Section<'_>) -> Result<Option<String>> {
 }
 
 fn kind(section: &Section<'_>) -> Result<Kind> {
-    let is_tool = match section.table.get("tool").map(Value::as_bool) {
-        None => false,
-        Some(Some(is_tool)) => is_tool,
-        Some(None) => return Err(section.wrong("`tool` has to be true or false")),
-    };
+    let is_tool = section.flag("tool")?.unwrap_or(false);
     match (section.text("role")?, is_tool) {
         (Some(word), false) => role(&word).map(Kind::Role).map_err(|why| section.wrong(&why)),
         (None, true) => Ok(Kind::Tool),
