@@ -126,7 +126,7 @@ fn bytes<'a>(state: &'a State, path: &str) -> Result<&'a Vec<u8>, Error> {
 
 /// What is said of a path that leads to nothing.
 pub(super) fn missing(path: &str) -> Error {
-    Error::NotFound(format!("there is no {path}"))
+    Error::NotFound(format!("{path} does not exist"))
 }
 
 #[cfg(test)]
