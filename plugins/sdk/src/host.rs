@@ -22,7 +22,8 @@ pub fn run<S, R>(mut agent: Agent<S, R>, state: &mut S) -> Result<R, Error> {
         agent.max_turns = max_turns;
     }
     let options = Options {
-        system: agent.system.clone(),
+        // Moved, for what a component has touched once stays in memory.
+        system: std::mem::take(&mut agent.system),
         tools: offered_tools(&agent, tools::specs()?),
         max_output_tokens: number_setting("max-output-tokens")?,
     };

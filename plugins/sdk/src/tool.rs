@@ -2,6 +2,8 @@
 //! the host's. Owns their description, the reading of their arguments and what a
 //! model is told when these can't be read.
 
+use std::rc::Rc;
+
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -14,8 +16,8 @@ pub struct OwnTool<S, R> {
     pub name: &'static str,
     /// What the model is told of it.
     pub description: String,
-    /// A JSON Schema of an object.
-    pub parameters: Value,
+    /// A JSON Schema of an object, as text: that takes a fifth of its tree's memory.
+    pub parameters: Rc<str>,
     pub(crate) handler: Handler<S, R>,
 }
 
@@ -43,6 +45,7 @@ impl<S, R> OwnTool<S, R> {
     where
         S: 'static,
     {
+        let parameters: Rc<str> = parameters.to_string().into();
         let handler = Handler::Step(reading(name, parameters.clone(), handle));
         Self { name, description: description.into(), parameters, handler }
     }
@@ -58,6 +61,7 @@ impl<S, R> OwnTool<S, R> {
         S: 'static,
         R: 'static,
     {
+        let parameters: Rc<str> = parameters.to_string().into();
         let handler = Handler::Finish(reading(name, parameters.clone(), handle));
         Self { name, description: description.into(), parameters, handler }
     }
@@ -81,7 +85,7 @@ impl<S, R> OwnTool<S, R> {
 /// Puts the reading of the arguments before a handler.
 fn reading<S: 'static, A: DeserializeOwned, T: 'static>(
     name: &'static str,
-    parameters: Value,
+    parameters: Rc<str>,
     handle: impl Fn(&mut S, A) -> Result<T, String> + 'static,
 ) -> BoxedHandler<S, T> {
     Box::new(move |state, text| handle(state, read_arguments(name, &parameters, text)?))
@@ -91,7 +95,7 @@ fn reading<S: 'static, A: DeserializeOwned, T: 'static>(
 /// instead.
 fn read_arguments<A: DeserializeOwned>(
     name: &str,
-    parameters: &Value,
+    parameters: &str,
     text: &str,
 ) -> Result<A, String> {
     // Some models write nothing at all for an object without fields.
@@ -126,7 +130,7 @@ mod tests {
 
     #[test]
     fn what_can_not_be_read_is_explained() {
-        let schema = json!({"type": "object", "required": ["x"]});
+        let schema = json!({"type": "object", "required": ["x"]}).to_string();
         assert_eq!(read_arguments("point", &schema, r#"{"x": 3}"#), Ok(Point { x: 3 }));
         for (text, complaint) in [
             ("", "missing field `x`"),
