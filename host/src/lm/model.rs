@@ -264,7 +264,8 @@ impl Model {
             Remedy::Mend(mend) => {
                 // Many agents may find out at once: the first says it.
                 let broken = self.0.broken.get_or_init(async || {
-                    let advice = self.advice(server, mend).await;
+                    // Boxed, for it is rare and larger than all the rest.
+                    let advice = Box::pin(self.advice(server, mend)).await;
                     let error = Error::failed(format!("{sentence}; {advice}"));
                     tracing::error!("{error}");
                     error

@@ -39,7 +39,10 @@ impl Server {
         loop {
             let place = self.pace.place(refused > 0).await;
             let sent = *first_sent.get_or_insert_with(Instant::now);
-            let failure = match self.exchange.complete(self.wire, request.clone()).await {
+            // Boxed, for it is large, and whoever waits for a place has room for
+            // it neither on the heap nor on a component's stack.
+            let exchange = Box::pin(self.exchange.complete(self.wire, request.clone()));
+            let failure = match exchange.await {
                 Ok(answer) => {
                     place.succeeded();
                     return Ok(answer);
