@@ -1,4 +1,7 @@
 //! The memory of a thousand workers that wait for a model that never answers.
+//! Each has opened its conversation and asks for its first answer. A server that
+//! has answered nobody yet gets no more than 64 requests; the other workers wait
+//! for a place there, and have no connection.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark looks at what it measures")]
 

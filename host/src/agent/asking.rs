@@ -2,6 +2,7 @@
 //! what it took and writes that down, request by request, so that a run that
 //! goes on after a crash knows what it has spent.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use super::{Agent, RoleModel};
@@ -14,6 +15,9 @@ use crate::{Error, Setback};
 
 /// A conversation's share of a known context that its answer may fill.
 const ANSWER_SHARE: u64 = 4;
+
+/// A model that is asked.
+type Asking<'a> = Pin<Box<dyn Future<Output = Result<Reply, CallError>> + Send + 'a>>;
 
 /// Who pays for an agent's requests.
 pub struct Account {
@@ -52,8 +56,15 @@ impl Agent {
         window.map_or(DEFAULT_OUTPUT_TOKENS, |tokens| tokens.min(DEFAULT_OUTPUT_TOKENS))
     }
 
-    /// Asks the model for its reply, if the budget allows it.
-    pub async fn ask(&self, conversation: &mut Conversation) -> Result<Reply, CallError> {
+    /// Asks the model for its reply, if the budget allows it. The future comes on
+    /// the heap: whoever waits for it does so on a component's stack, keeps what
+    /// that has touched, and would have several copies there.
+    #[inline(never)]
+    pub fn ask<'a>(&'a self, conversation: &'a mut Conversation) -> Asking<'a> {
+        Box::pin(self.ask_within_budget(conversation))
+    }
+
+    async fn ask_within_budget(&self, conversation: &mut Conversation) -> Result<Reply, CallError> {
         self.check_transcript()?;
         let input_tokens = conversation.most_input_tokens();
         let bound = conversation.max_output_tokens();

@@ -1,44 +1,48 @@
-//! The body of a conversation's requests: pieces that were written once, and
-//! bytes that grow with them. Sending takes no copy, and neither does the next
-//! piece, once the request before is out of the way.
+//! The body of a conversation's requests: an opening, pieces that were written
+//! once, and bytes that grow with them. Sending takes no copy, and neither does
+//! the next piece, once the request before is out of the way.
 
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
+use super::request::Request;
 use super::wire::{Side, Wire};
 
 /// A request body that can be sent at any time.
 #[derive(Debug)]
 pub(super) struct RequestBody {
     wire: Wire,
-    /// The whole request, closed.
-    bytes: Bytes,
-    /// Where the first piece begins, with what stands before it.
-    opening: usize,
-    /// Where the last piece ends.
+    /// What comes before the first piece; other conversations may share it.
+    opening: Bytes,
+    /// The rest of the request, closed.
+    rest: Bytes,
+    /// Where the last piece ends in it.
     open_end: usize,
     pieces: Vec<(Side, Range<usize>)>,
 }
 
 impl RequestBody {
     /// A request without pieces.
-    pub(super) fn new(wire: Wire, opening: Vec<u8>) -> Self {
-        let end = opening.len();
-        let mut body =
-            Self { wire, bytes: Bytes::new(), opening: end, open_end: end, pieces: Vec::new() };
-        body.close(BytesMut::from(Bytes::from(opening)));
+    pub(super) fn new(wire: Wire, opening: Bytes) -> Self {
+        let mut body = Self { wire, opening, rest: Bytes::new(), open_end: 0, pieces: Vec::new() };
+        body.close(BytesMut::new());
         body
     }
 
     /// The whole request. The bytes are shared, not copied.
-    pub(super) fn bytes(&self) -> Bytes {
-        self.bytes.clone()
+    pub(super) fn request(&self) -> Request {
+        Request { opening: self.opening.clone(), rest: self.rest.clone() }
+    }
+
+    /// The bytes of the whole request.
+    pub(super) fn length(&self) -> usize {
+        self.opening.len() + self.rest.len()
     }
 
     /// The bytes of all pieces together.
     pub(super) fn pieces_length(&self) -> usize {
-        self.open_end - self.opening
+        self.open_end
     }
 
     /// The bytes of one piece.
@@ -49,7 +53,7 @@ impl RequestBody {
     /// Adds a piece at the end.
     pub(super) fn append(&mut self, side: Side, piece: &[u8]) {
         // Without a copy if no request holds the bytes any more.
-        let mut bytes = BytesMut::from(std::mem::take(&mut self.bytes));
+        let mut bytes = BytesMut::from(std::mem::take(&mut self.rest));
         bytes.truncate(self.open_end);
         self.push(&mut bytes, side, piece);
         self.close(bytes);
@@ -58,9 +62,9 @@ impl RequestBody {
     /// Puts other pieces in the place of those with these indices, in their
     /// order.
     pub(super) fn replace(&mut self, replacements: &[(usize, Vec<u8>)]) {
-        let old = self.bytes.clone();
+        let old = self.rest.clone();
         let pieces = std::mem::take(&mut self.pieces);
-        let mut bytes = BytesMut::from(old.get(..self.opening).unwrap_or_default());
+        let mut bytes = BytesMut::new();
         let mut replacements = replacements.iter().peekable();
         for (index, (side, range)) in pieces.into_iter().enumerate() {
             let piece = match replacements.next_if(|(place, _)| *place == index) {
@@ -84,7 +88,7 @@ impl RequestBody {
     fn close(&mut self, mut bytes: BytesMut) {
         let last = self.pieces.last().map(|(side, _)| *side);
         bytes.extend_from_slice(self.wire.closing(last).as_bytes());
-        self.bytes = bytes.freeze();
+        self.rest = bytes.freeze();
     }
 }
 
@@ -93,7 +97,7 @@ mod tests {
     use super::*;
 
     fn grown(wire: Wire) -> RequestBody {
-        let mut body = RequestBody::new(wire, b"{\"messages\":[".to_vec());
+        let mut body = RequestBody::new(wire, Bytes::from_static(b"{\"messages\":["));
         let open = |text: &str| format!("{{\"text\":\"{text}\"").into_bytes();
         body.append(Side::User, &open("a"));
         body.append(Side::Assistant, b"{\"role\":\"assistant\"}");
@@ -114,19 +118,19 @@ mod tests {
                 { "text": "c", "cache_control": { "type": "ephemeral" } },
             ] },
         ] });
-        let read: serde_json::Value = serde_json::from_slice(&body.bytes()).unwrap();
+        let read: serde_json::Value = serde_json::from_slice(&body.request().whole()).unwrap();
         assert_eq!(read, expected);
     }
 
     #[test]
     fn a_piece_is_added_in_place_and_never_changes_what_is_being_sent() {
-        let mut body = RequestBody::new(Wire::OpenAi { own: false }, b"[0".to_vec());
+        let mut body = RequestBody::new(Wire::OpenAi { own: false }, Bytes::from_static(b"[0"));
         body.append(Side::User, &[b'1'; 64]);
-        let before = body.bytes().as_ptr();
+        let before = body.rest.as_ptr();
         body.append(Side::User, b"2");
-        assert_eq!(body.bytes().as_ptr(), before, "nothing was copied");
-        let sent = body.bytes();
+        assert_eq!(body.rest.as_ptr(), before, "nothing was copied");
+        let sent = body.request();
         body.append(Side::User, b"3");
-        assert!(sent.ends_with(b",2]}") && body.bytes().ends_with(b",2,3]}"));
+        assert!(sent.rest.ends_with(b",2]}") && body.rest.ends_with(b",2,3]}"));
     }
 }

@@ -2,11 +2,14 @@
 //! leaves the program: every call is answered once, in order, before anything
 //! else is said. Sending and trying again is the model's business.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 
 use super::answer::{Answer, LONGEST_TOOL_NAME};
 use super::body::RequestBody;
 use super::budget::{Payer, Uncounted};
+use super::opening::SharedOpening;
 use super::wire::{Opening, Side};
 use super::{Model, Reply};
 use crate::transcript::{Asked, Said, Talk};
@@ -31,8 +34,7 @@ pub struct Conversation {
     model: Model,
     /// Where it is written down.
     talk: Talk,
-    /// The names of the tools that are offered.
-    tools: Vec<String>,
+    opening: Arc<SharedOpening>,
     body: RequestBody,
     /// What each piece of the body is.
     kinds: Vec<Kind>,
@@ -73,21 +75,26 @@ impl Conversation {
             return Err(invalid("a model can't answer in 0 tokens"));
         }
         check_tools(tools)?;
-        let opening = model.wire().opening(&Opening {
+        let bytes = model.wire().opening(&Opening {
             model: model.name(),
             system,
             tools,
             temperature: model.temperature(),
             max_output_tokens,
         })?;
+        let opening = model.share(SharedOpening {
+            // Without the room that it grew in.
+            bytes: bytes.into_boxed_slice().into(),
+            tools: tools.iter().map(|tool| tool.name.clone()).collect(),
+        });
         let asked =
             Asked { model: model.name(), max_output_tokens, temperature: model.temperature() };
         talk.opened(asked, system, tools);
         Ok(Self {
-            body: RequestBody::new(model.wire(), opening),
+            body: RequestBody::new(model.wire(), opening.bytes.clone()),
             model,
             talk,
-            tools: tools.iter().map(|tool| tool.name.clone()).collect(),
+            opening,
             kinds: Vec::new(),
             max_output_tokens,
             known: None,
@@ -161,9 +168,9 @@ impl Conversation {
     }
 
     async fn ask(&mut self, payer: &mut impl Payer) -> Result<Reply, CallError> {
-        let request = self.body.bytes();
+        let request = self.body.request();
         let request_bytes = request.len();
-        let answer = self.model.complete(request, &self.tools, payer).await?;
+        let answer = self.model.complete(request, &self.opening.tools, payer).await?;
         let piece = self.model.wire().assistant(&answer)?;
         let Answer { text, calls, stop, usage } = answer;
         self.known = usage.map(|usage| Known { tokens: usage.input_tokens, bytes: request_bytes });
@@ -219,7 +226,7 @@ impl Conversation {
     /// The most input tokens that the next request can have. No token is shorter
     /// than a byte, and what the server has counted already is known.
     pub fn most_input_tokens(&self) -> u64 {
-        let bytes = self.body.bytes().len();
+        let bytes = self.body.length();
         let known = self.known.unwrap_or_default();
         let new = u64::try_from(bytes.saturating_sub(known.bytes)).unwrap_or(u64::MAX);
         known.tokens.saturating_add(new)

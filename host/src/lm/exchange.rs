@@ -9,13 +9,14 @@ use bytes::Bytes;
 use reqwest::header::{
     AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
 };
-use reqwest::{Client, RequestBuilder, Response, Url};
+use reqwest::{Body, Client, RequestBuilder, Response, Url};
 
 use super::Secret;
 use super::address::is_loopback;
 use super::answer::Answer;
 use super::complaint::{excerpt, read_complaint};
 use super::limits::{TimeLimits, Timer};
+use super::request::Request;
 use super::retry::{Failure, Remedy, sort};
 use super::server_events::EventReader;
 use super::wire::{Assembly, Wire};
@@ -63,10 +64,10 @@ impl Exchange {
     }
 
     /// Posts a request for a reply and reads the answer, streamed or whole.
-    pub(super) async fn complete(&self, wire: Wire, request: Bytes) -> Result<Answer, Failure> {
+    pub(super) async fn complete(&self, wire: Wire, request: Request) -> Result<Answer, Failure> {
         let mut timer = Timer::start(self.limits);
         let post = self.client.post(format!("{}/{}", self.base, wire.path()));
-        let post = post.header(CONTENT_TYPE, "application/json").body(request);
+        let post = post.header(CONTENT_TYPE, "application/json").body(self.body(request));
         let response = self.send(post, &mut timer).await?;
         if is_stream(&response) {
             return self.read_stream(response, wire.assembly(), &mut timer).await;
@@ -84,6 +85,13 @@ impl Exchange {
             }
             _ => wire.read_answer(&body),
         }
+    }
+
+    /// Over TLS many agents may share a connection, and reqwest sends again by
+    /// itself what a server that closed it has not looked at. For that it keeps a
+    /// body, which has to be in one piece.
+    fn body(&self, request: Request) -> Body {
+        if self.base.starts_with("https:") { request.whole().into() } else { Body::wrap(request) }
     }
 
     /// Gets the whole body of what is at `path`.

@@ -6,7 +6,8 @@
 //! - `secret`: a text that no log shows;
 //! - `model`: a model that is ready to talk, and what broke it;
 //! - `conversation`, `body`: the messages of one conversation, kept well formed,
-//!   and the bytes that grow with them;
+//!   and the bytes that grow with them; `opening`: what those of one role share;
+//!   `request`: both together;
 //! - `wire`, with `openai` and `anthropic`: requests written, answers read;
 //!   `answer`: what both read; `complaint`: what servers complain about;
 //!   `raw_calls`: calls that a server left in the text;
@@ -35,9 +36,11 @@ mod exchange;
 mod limits;
 mod model;
 mod openai;
+mod opening;
 mod pace;
 pub mod prices;
 mod raw_calls;
+mod request;
 mod retry;
 mod scripted;
 mod secret;

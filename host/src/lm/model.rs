@@ -4,14 +4,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::Bytes;
 use tokio::sync::OnceCell;
 
 use super::address::base_address;
 use super::answer::Answer;
 use super::budget::Payer;
 use super::exchange::Exchange;
+use super::opening::{Openings, SharedOpening};
 use super::raw_calls::has_raw_call;
+use super::request::Request;
 use super::retry::{BackOff, Failure, Mend, Remedy};
 use super::scripted::Script;
 use super::server::Server;
@@ -82,6 +83,7 @@ struct Connected {
     key_variable: &'static str,
     temperature: Option<f32>,
     context_window: Option<u64>,
+    openings: Openings,
     /// Whether the server has ever given a call as such.
     calls_parsed: AtomicBool,
     broken: OnceCell<Error>,
@@ -116,6 +118,7 @@ impl Model {
             key_variable: "",
             temperature: None,
             context_window: None,
+            openings: Openings::default(),
             calls_parsed: AtomicBool::new(false),
             broken: OnceCell::new(),
         }))
@@ -157,6 +160,7 @@ impl Model {
             key_variable: provider.key_variable(),
             temperature: settings.temperature,
             context_window: context_window.filter(|tokens| *tokens > 0),
+            openings: Openings::default(),
             calls_parsed: AtomicBool::new(false),
             broken: OnceCell::new(),
         })))
@@ -201,6 +205,11 @@ impl Model {
         }
     }
 
+    /// The same opening as another conversation's, where one has it.
+    pub(super) fn share(&self, opening: SharedOpening) -> Arc<SharedOpening> {
+        self.0.openings.share(opening)
+    }
+
     pub(super) fn temperature(&self) -> Option<f32> {
         self.0.temperature
     }
@@ -234,7 +243,7 @@ impl Model {
     /// those that are offered in it. All requests for replies go through here.
     pub(super) async fn complete(
         &self,
-        request: Bytes,
+        request: Request,
         tools: &[String],
         payer: &mut impl Payer,
     ) -> Result<Answer, CallError> {
@@ -274,7 +283,8 @@ impl Model {
             Remedy::Mend(mend) => {
                 // Many agents may find out at once: the first says it.
                 let broken = self.0.broken.get_or_init(async || {
-                    let advice = self.advice(server, mend).await;
+                    // Boxed, for it is rare and larger than all the rest.
+                    let advice = Box::pin(self.advice(server, mend)).await;
                     let error = Error::failed(format!("{sentence}; {advice}"));
                     tracing::error!("{error}");
                     error

@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::answer::Answer;
@@ -12,6 +11,7 @@ use super::budget::Payer;
 use super::exchange::Exchange;
 use super::openai::{Listed, read_models};
 use super::pace::Pace;
+use super::request::Request;
 use super::retry::{BackOff, Failure, Remedy};
 use super::wire::Wire;
 use crate::types::CallError;
@@ -31,7 +31,7 @@ impl Server {
     /// is paid for.
     pub(super) async fn complete(
         &self,
-        request: &Bytes,
+        request: &Request,
         payer: &mut impl Payer,
     ) -> Result<Answer, Failure> {
         let mut first_sent = None;
@@ -39,7 +39,10 @@ impl Server {
         loop {
             let place = self.pace.place(refused > 0).await;
             let sent = *first_sent.get_or_insert_with(Instant::now);
-            let failure = match self.exchange.complete(self.wire, request.clone()).await {
+            // Boxed, for it is large, and whoever waits for a place has room for
+            // it neither on the heap nor on a component's stack.
+            let exchange = Box::pin(self.exchange.complete(self.wire, request.clone()));
+            let failure = match exchange.await {
                 Ok(answer) => {
                     place.succeeded();
                     return Ok(answer);
