@@ -7,15 +7,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use git2::{Oid, Signature, Time};
+use git2::Oid;
 use tokio::sync::{mpsc, oneshot};
 
 use super::changes::Change;
+use super::draft::Draft;
 use super::merge::{Merged, merge, touching_commits};
 use super::message::commit_message;
 use super::open::Repository;
 use super::references::{move_reference, run_reference, run_tip, sync_reference};
-use super::tree::difference;
 use super::{commit_id, failed, pack};
 use crate::{Error, Result, crash};
 
@@ -24,9 +24,6 @@ const GROUP: usize = 64;
 /// How long a group waits for the next one to come, and how often at most.
 const PAUSE: Duration = Duration::from_millis(1);
 const MOST_PAUSES: u32 = 10;
-/// Above the loose (1) and packed (2) backends of libgit2, so that what is
-/// written goes to memory.
-pub(super) const MEMORY_FIRST: i32 = 1_000;
 
 /// What a worker wants to land.
 #[derive(Clone, Debug)]
@@ -273,7 +270,9 @@ fn land_those_in_time(
     loop {
         let in_time: Vec<&Landing> =
             landings.iter().filter(|landing| !late.contains(&landing.landing_id)).collect();
-        match land_group(repository, run, &in_time, checked, log)? {
+        let group =
+            repository.with_git(|git| land_group(repository, git, run, &in_time, checked, log))?;
+        match group {
             Group::Late(more) => late.extend(more),
             Group::Ended(outcomes) => {
                 let mut outcomes = outcomes.into_iter();
@@ -294,25 +293,20 @@ enum Group {
     Late(Vec<String>),
 }
 
-/// The repository is opened anew for each group, so that nothing of a group
-/// that failed stays in libgit2's memory.
 fn land_group(
     repository: &Repository,
+    git: &git2::Repository,
     run: &str,
     landings: &[&Landing],
     checked: Option<Oid>,
     log: &mut impl LandingLog,
 ) -> Result<Group> {
-    let git = repository.git()?;
-    let odb = git.odb().map_err(failed("open the repository's objects"))?;
-    let _in_memory = odb
-        .add_new_mempack_backend(MEMORY_FIRST)
-        .map_err(failed("keep a group's objects in memory"))?;
-    let start = run_tip(&git, run)?;
+    let mut draft = Draft::new(git).map_err(failed("open the repository's objects"))?;
+    let start = run_tip(git, run)?;
     let mut tip = start;
-    let (mut outcomes, mut records, mut commits) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut outcomes, mut records) = (Vec::new(), Vec::new());
     for landing in landings {
-        let outcome = land_one(&git, run, tip, landing);
+        let outcome = land_one(&mut draft, run, tip, landing);
         if let Ok((commit, files)) = &outcome {
             records.push(LandingRecord {
                 landing_id: landing.landing_id.clone(),
@@ -322,7 +316,6 @@ fn land_group(
                 files: files.clone(),
                 memo: landing.memo.clone(),
             });
-            commits.push(*commit);
             tip = *commit;
         }
         outcomes.push(outcome.map(|(commit, files)| Landed { commit: commit.to_string(), files }));
@@ -331,17 +324,17 @@ fn land_group(
         let outcomes = landings.iter().map(|_| Err(LandError::Unchecked)).collect();
         return Ok(Group::Ended(outcomes));
     }
-    if commits.is_empty() {
+    if records.is_empty() {
         return Ok(Group::Ended(outcomes));
     }
-    pack::write(&git, repository.common_directory(), run, start, &commits)?;
+    pack::write_all(repository.common_directory(), run, draft.objects())?;
     crash::point("landing: objects written");
     let late = log.record(&records)?;
     if !late.is_empty() {
         return Ok(Group::Late(late));
     }
     crash::point("landing: recorded");
-    publish(repository, &git, run, start, tip)?;
+    publish(repository, git, run, start, tip)?;
     crash::point("landing: landed");
     log.confirm(&records)?;
     Ok(Group::Ended(outcomes))
@@ -362,64 +355,63 @@ pub struct Stack {
 /// safe on the disk like all others, for what lands later may hold the same.
 pub fn stack(repository: &Repository, run: &str, landings: &[&Landing]) -> Result<Stack> {
     let git = repository.git()?;
-    let odb = git.odb().map_err(failed("open the repository's objects"))?;
-    let _in_memory = odb
-        .add_new_mempack_backend(MEMORY_FIRST)
-        .map_err(failed("keep a stack's objects in memory"))?;
+    let mut draft = Draft::new(&git).map_err(failed("open the repository's objects"))?;
     let start = run_tip(&git, run)?;
-    let (mut tip, mut made) = (start, Vec::new());
-    let mut put_on = |landing: &&Landing| {
-        let (commit, _) = land_one(&git, run, tip, landing)?;
+    let mut tip = start;
+    let put_on = |landing: &&Landing| {
+        let (commit, _) = land_one(&mut draft, run, tip, landing)?;
         tip = commit;
-        made.push(commit);
         Ok(commit.to_string())
     };
-    let commits = landings.iter().map(&mut put_on).collect();
-    if !made.is_empty() {
-        pack::write(&git, repository.common_directory(), run, start, &made)?;
+    let commits = landings.iter().map(put_on).collect();
+    if tip != start {
+        pack::write_all(repository.common_directory(), run, draft.objects())?;
     }
     Ok(Stack { tip: start.to_string(), commits })
 }
 
-/// Merges one landing onto the tip and makes its commit, in memory.
+/// Merges one landing onto the tip and makes its commit, in memory; nothing of one
+/// that does not land stays there.
 fn land_one(
-    git: &git2::Repository,
+    draft: &mut Draft<'_>,
+    run: &str,
+    tip: Oid,
+    landing: &Landing,
+) -> Result<(Oid, Vec<String>), LandError> {
+    let mark = draft.mark();
+    let landed = put_on(draft, run, tip, landing);
+    if landed.is_err() {
+        draft.forget_since(mark);
+    }
+    landed
+}
+
+fn put_on(
+    draft: &mut Draft<'_>,
     run: &str,
     tip: Oid,
     landing: &Landing,
 ) -> Result<(Oid, Vec<String>), LandError> {
     let base = commit_id(&landing.base)?;
     let doing = || format!("merge what task {} changed", landing.task_id);
-    let tree_of =
-        |id| git.find_commit(id).and_then(|commit| commit.tree()).map_err(failed(doing()));
-    let (base_tree, tip_tree) = (tree_of(base)?, tree_of(tip)?);
-    let merged = merge(git, &base_tree, &tip_tree, &landing.changes).map_err(failed(doing()))?;
+    let base_tree = draft.tree_of(base).map_err(failed(doing()))?;
+    let tip_tree = draft.tree_of(tip).map_err(failed(doing()))?;
+    let merged = merge(draft, base_tree, tip_tree, &landing.changes).map_err(failed(doing()))?;
     let tree = match merged {
-        Merged::Tree(tree) if tree == tip_tree.id() => return Err(LandError::Nothing),
-        Merged::Tree(tree) => git.find_tree(tree).map_err(failed(doing()))?,
+        Merged::Tree(tree) if tree == tip_tree => return Err(LandError::Nothing),
+        Merged::Tree(tree) => tree,
         Merged::Conflict(files) => {
+            let git = draft.shown().map_err(failed(doing()))?;
             let commits = touching_commits(git, base, tip, &files).map_err(failed(doing()))?;
             return Err(LandError::Conflict { files, commits });
         }
     };
-    let deltas = difference(git, Some(&tip_tree), &tree).map_err(failed(doing()))?;
+    let deltas = draft.difference(tip_tree, tree).map_err(failed(doing()))?;
     let files =
         deltas.iter().map(|delta| String::from_utf8_lossy(&delta.path).into_owned()).collect();
-    let commit = make_commit(git, run, tip, &tree, landing).map_err(failed(doing()))?;
-    Ok((commit, files))
-}
-
-fn make_commit(
-    git: &git2::Repository,
-    run: &str,
-    parent: Oid,
-    tree: &git2::Tree<'_>,
-    landing: &Landing,
-) -> Result<Oid, git2::Error> {
-    let time = Time::new(landing.author_time, 0);
-    let signature = Signature::new("code-agent", "code-agent@localhost", &time)?;
     let message = commit_message(run, landing);
-    git.commit(None, &signature, &signature, &message, tree, &[&git.find_commit(parent)?])
+    let commit = draft.commit(tip, tree, landing.author_time, &message).map_err(failed(doing()))?;
+    Ok((commit, files))
 }
 
 /// From here on the group has landed: what goes wrong with the branch is left
