@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use cap_std::fs::{Dir, Metadata, OpenOptions, OpenOptionsExt};
 
 use super::changes::Mode;
 use super::compare::is_absent;
@@ -43,18 +43,36 @@ pub(super) fn read_contents(
     Ok((bytes.len() as u64 <= limit).then_some(bytes))
 }
 
-/// Writes a new file or link; nothing may lie there yet, so that nothing is
-/// written through a hard link or a symbolic one.
-pub(super) fn write_new(
+/// Writes a file or link in place of whatever lies there; returns what `lstat`
+/// says of it then.
+pub(super) fn write_over(
     directory: &Dir,
     path: &CheckoutPath,
     mode: Mode,
     bytes: &[u8],
-) -> io::Result<()> {
+) -> io::Result<Metadata> {
+    match write_new(directory, path, mode, bytes) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            clear(directory, path.as_path())?;
+            write_new(directory, path, mode, bytes)
+        }
+        other => other,
+    }
+}
+
+/// Writes a new file or link; nothing may lie there yet, so that nothing is
+/// written through a hard link or a symbolic one.
+fn write_new(
+    directory: &Dir,
+    path: &CheckoutPath,
+    mode: Mode,
+    bytes: &[u8],
+) -> io::Result<Metadata> {
     let permissions = match mode {
         Mode::Link => {
             let target = Path::new(OsStr::from_bytes(bytes));
-            return directory.symlink_contents(target, path.as_path()).map_err(at(path));
+            directory.symlink_contents(target, path.as_path()).map_err(at(path))?;
+            return directory.symlink_metadata(path.as_path()).map_err(at(path));
         }
         Mode::File => 0o644,
         Mode::Executable => 0o755,
@@ -62,7 +80,8 @@ pub(super) fn write_new(
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(permissions);
     let mut file = directory.open_with(path.as_path(), &options).map_err(at(path))?;
-    file.write_all(bytes).map_err(at(path))
+    file.write_all(bytes).map_err(at(path))?;
+    file.metadata().map_err(at(path))
 }
 
 /// Removes whatever lies at a path, if anything does.

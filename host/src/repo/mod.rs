@@ -11,6 +11,7 @@ mod collision;
 mod compare;
 mod contents;
 mod draft;
+mod filling;
 pub mod folder;
 mod handles;
 mod hooks;
