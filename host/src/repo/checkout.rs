@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::changes::{Change, ChangeKind, Changes};
 use super::checkouts::{RunFolder, empty, remove};
 use super::compare::{Difference, Held, differences};
-use super::contents::{clear, make_folder, read_contents, write_new};
+use super::contents::{clear, make_folder, read_contents, write_over};
 use super::folder::Folder;
 use super::left_out::grouped;
 use super::new_keys::{NewKey, new_among, suspects};
@@ -101,7 +101,6 @@ impl Checkout {
 
     fn stand_on(&self, commit: &str, leavings: Leavings) -> Result<()> {
         let target = commit_id(commit)?;
-        let git = self.repository.git()?;
         let mut held = self.held();
         let known = std::mem::take(&mut *held);
         let path = self.folder.path().display();
@@ -110,14 +109,16 @@ impl Checkout {
             self.touched().note_command(true);
         }
         *self.written() = Written::default();
-        let done =
-            put_back(&git, &self.folder, known, touched, leavings, target).or_else(|error| {
+        let folder = &self.folder;
+        *held = self.repository.with_git(|git| {
+            let done = put_back(git, folder, known, touched, leavings, target).or_else(|error| {
                 tracing::warn!(%path, %error, "a checkout is broken and made anew");
-                empty(self.folder.path())?;
+                empty(folder.path())?;
                 let known = Held::default();
-                put_back(&git, &self.folder, known, Touched::Anything, Leavings::Removed, target)
+                put_back(git, folder, known, Touched::Anything, Leavings::Removed, target)
             });
-        *held = done.map_err(failed(format!("put the checkout {path} to commit {commit}")))?;
+            done.map_err(failed(format!("put the checkout {path} to commit {commit}")))
+        })?;
         Ok(())
     }
 
@@ -168,12 +169,13 @@ impl Checkout {
         let directory = self.folder.directory();
         let lay = |change: &Change| {
             self.note(&change.path);
-            clear(directory, change.path.as_path())?;
-            let ChangeKind::Written { mode, bytes } = &change.kind else { return Ok(()) };
+            let ChangeKind::Written { mode, bytes } = &change.kind else {
+                return clear(directory, change.path.as_path());
+            };
             if let Some(parent) = change.path.parent() {
                 make_folder(directory, &parent)?;
             }
-            write_new(directory, &change.path, *mode, bytes)
+            write_over(directory, &change.path, *mode, bytes).map(drop)
         };
         // What goes makes room for what comes.
         let (removed, written): (Vec<_>, Vec<_>) =

@@ -87,6 +87,34 @@ fn a_reset_writes_only_what_differs_between_commits() {
 }
 
 #[test]
+fn what_has_another_name_or_other_rights_is_replaced_and_the_rest_written_into() {
+    let names = ["a", "b", "c", "d", "e"];
+    let sandbox = Sandbox::with(&names.map(|name| (name, "a line\n")));
+    let (checkout, folder) = checkout(&sandbox);
+    let commit = sandbox.git(&["rev-parse", "HEAD"]);
+    checkout.reset(&commit).unwrap();
+    checkout.folder_for_command(false);
+    let outside = sandbox.top().with_file_name("outside");
+    fs::hard_link(folder.join("b"), &outside).unwrap();
+    for (name, text) in [("a", "two, which is longer\n"), ("b", "b\n"), ("c", "c\n"), ("d", "")] {
+        fs::write(folder.join(name), text).unwrap();
+    }
+    let setuid = fs::Permissions::from_mode(0o4644);
+    fs::set_permissions(folder.join("c"), setuid).unwrap();
+    fs::set_permissions(folder.join("e"), fs::Permissions::from_mode(0o755)).unwrap();
+    let opened = names.map(|name| fs::File::open(folder.join(name)).unwrap());
+    checkout.reset(&commit).unwrap();
+    for name in names {
+        assert_eq!(fs::read_to_string(folder.join(name)).unwrap(), "a line\n", "{name}");
+        let mode = fs::symlink_metadata(folder.join(name)).unwrap().mode();
+        assert_eq!(mode & 0o7711, 0o600, "{name}");
+    }
+    assert_eq!(fs::read_to_string(outside).unwrap(), "b\n", "it is somebody's own");
+    let held = opened.map(|file| io::read_to_string(file).unwrap());
+    assert_eq!(held, ["a line\n", "b\n", "c\n", "a line\n", "a line\n"]);
+}
+
+#[test]
 fn all_kinds_of_changes_are_found() {
     let sandbox = Sandbox::with(&[("a", "1\n"), ("b", "1\n"), ("c", "1\n"), ("d/x", "x\n")]);
     let (checkout, folder) = checkout(&sandbox);

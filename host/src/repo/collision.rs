@@ -9,7 +9,7 @@ use git2::{Index, IndexEntry, MergeFileInput, MergeFileOptions, Oid, Tree};
 
 use super::changes::{Change, ChangeKind, Mode};
 use super::checkout::Checkout;
-use super::landing::MEMORY_FIRST;
+use super::draft::MEMORY_FIRST;
 use super::merge::{lost_paths, merged_index, touched_paths, touching_commits, written_paths};
 use super::open::Repository;
 use super::path::CheckoutPath;

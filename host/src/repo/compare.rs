@@ -17,10 +17,13 @@ use super::path::{CheckoutPath, is_dot_git};
 use super::scan::{Obeyed, scan};
 use super::touched::Touched;
 
-/// A file whose times are younger than this, when they are noted, may change
-/// once more without its times changing; the coarsest clocks of file systems in
-/// use tick every two seconds (FAT). Git calls such an entry racily clean.
-const RACY: Duration = Duration::from_secs(2);
+/// A file whose times are younger than one tick of the clock that set them, when
+/// they are noted, may change once more without its times changing. Git calls such
+/// an entry racily clean. The coarsest file systems in use know every other second
+/// (FAT); where a time has a fraction of a second, the kernel's clock set it, which
+/// ticks a hundred times a second at least. Both with room to spare.
+const COARSE_TICK: Duration = Duration::from_secs(3);
+const FINE_TICK: Duration = Duration::from_millis(100);
 
 /// A file or link of the base.
 #[derive(Clone, Debug)]
@@ -50,8 +53,15 @@ impl Stamp {
         }
     }
 
-    fn is_older_than(&self, seconds: i64) -> bool {
-        self.modified.0 < seconds && self.changed.0 < seconds
+    /// Whether the file can't have changed since without its times changing, if
+    /// they were noted at that moment, after 1970.
+    fn is_settled(&self, noted: Duration) -> bool {
+        [self.modified, self.changed].into_iter().all(|(seconds, nanoseconds)| {
+            let tick = if nanoseconds == 0 { COARSE_TICK } else { FINE_TICK };
+            let time = (seconds, nanoseconds);
+            let limit = noted.saturating_sub(tick);
+            time < (limit.as_secs().cast_signed(), i64::from(limit.subsec_nanos()))
+        })
     }
 }
 
@@ -63,16 +73,24 @@ pub(super) struct Held {
     pub(super) files: BTreeMap<CheckoutPath, Tracked>,
     /// Folders that stand for other repositories; nothing below them counts.
     pub(super) submodules: Vec<CheckoutPath>,
-    /// Stamps with times from this second on don't prove anything.
-    pub(super) trusted_before: i64,
+    /// When the last stamps were noted, since 1970; those that were not settled
+    /// then don't prove anything.
+    noted: Duration,
 }
 
 impl Held {
     /// Notes that all stamps were taken before now, and nothing else wrote
     /// meanwhile.
     pub(super) fn trust_stamps(&mut self) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.trusted_before = now.saturating_sub(RACY).as_secs().cast_signed();
+        self.noted = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    }
+
+    /// Notes what `lstat` says of one of the base's files, which holds what it
+    /// should.
+    pub(super) fn note(&mut self, path: &CheckoutPath, stamp: Stamp) {
+        if let Some(tracked) = self.files.get_mut(path) {
+            tracked.stamp = Some(stamp);
+        }
     }
 
     /// Whether a file of the base lies below the folder of that path.
@@ -158,7 +176,8 @@ fn new_file(folder: &Folder, held: &Held, path: &Path) -> io::Result<Option<Diff
     })
 }
 
-/// Whether what lies at the path of one of the base's files is that file.
+/// What `lstat` says of what lies at the path of one of the base's files, if it is
+/// that file.
 pub(super) fn is_same(
     directory: &Dir,
     path: &CheckoutPath,
@@ -166,18 +185,18 @@ pub(super) fn is_same(
     mode: Mode,
     metadata: &Metadata,
     held: &Held,
-) -> io::Result<bool> {
-    let Some(stamp) = tracked.stamp else { return Ok(false) };
+) -> io::Result<Option<Stamp>> {
+    let Some(stamp) = tracked.stamp else { return Ok(None) };
     let now = Stamp::of(metadata);
     if mode != tracked.mode || now.size != stamp.size {
-        return Ok(false);
+        return Ok(None);
     }
-    if now == stamp && stamp.is_older_than(held.trusted_before) {
-        return Ok(true);
+    if now == stamp && stamp.is_settled(held.noted) {
+        return Ok(Some(now));
     }
-    let Some(bytes) = read_contents(directory, path, mode, stamp.size)? else { return Ok(false) };
+    let Some(bytes) = read_contents(directory, path, mode, stamp.size)? else { return Ok(None) };
     let id = Oid::hash_object(ObjectType::Blob, &bytes).map_err(io::Error::other)?;
-    Ok(id == tracked.id)
+    Ok((id == tracked.id).then_some(now))
 }
 
 /// What lies at the path itself; none where nothing does, or where a link

@@ -7,12 +7,18 @@ use std::io::{self, Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt, OpenOptionsSyncExt};
+use cap_std::fs::{Dir, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
 
 use super::changes::Mode;
-use super::compare::is_absent;
+use super::compare::{is_absent, mode_of};
 use super::path::CheckoutPath;
 use super::removal;
+
+/// Of a file's rights, its owner's to read and write it, and those to run it as
+/// somebody else; a plain file has the former alone.
+const TOLD_RIGHTS: u32 = 0o7600;
+const PLAIN_RIGHTS: u32 = 0o600;
 
 /// Says where an error happened, and keeps its kind.
 pub(super) fn at(path: impl Display) -> impl FnOnce(io::Error) -> io::Error {
@@ -43,18 +49,64 @@ pub(super) fn read_contents(
     Ok((bytes.len() as u64 <= limit).then_some(bytes))
 }
 
-/// Writes a new file or link; nothing may lie there yet, so that nothing is
-/// written through a hard link or a symbolic one.
-pub(super) fn write_new(
+/// Writes a file or link in place of whatever lies there; returns what `lstat`
+/// says of it then.
+pub(super) fn write_over(
     directory: &Dir,
     path: &CheckoutPath,
     mode: Mode,
     bytes: &[u8],
-) -> io::Result<()> {
+) -> io::Result<Metadata> {
+    match write_new(directory, path, mode, bytes) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        other => return other,
+    }
+    if let Some(metadata) = write_into(directory, path, mode, bytes)? {
+        return Ok(metadata);
+    }
+    clear(directory, path.as_path())?;
+    write_new(directory, path, mode, bytes)
+}
+
+/// Writes into the file that is there, if it is a plain one with no other name and
+/// the wanted rights; returns what `lstat` says of it then. Removing a file that
+/// was just written waits for the disk, and this does not.
+fn write_into(
+    directory: &Dir,
+    path: &CheckoutPath,
+    mode: Mode,
+    bytes: &[u8],
+) -> io::Result<Option<Metadata>> {
+    let mut options = OpenOptions::new();
+    // A pipe would wait for its reader.
+    options.write(true).nonblock(true).follow(FollowSymlinks::No);
+    // Whatever is in the way of that: what is there goes.
+    let Ok(mut file) = directory.open_with(path.as_path(), &options) else { return Ok(None) };
+    let old = file.metadata().map_err(at(path))?;
+    let is_plain = old.nlink() == 1 && old.mode() & TOLD_RIGHTS == PLAIN_RIGHTS;
+    if !is_plain || mode_of(&old) != Some(mode) {
+        return Ok(None);
+    }
+    file.write_all(bytes).map_err(at(path))?;
+    if old.len() > bytes.len() as u64 {
+        file.set_len(bytes.len() as u64).map_err(at(path))?;
+    }
+    file.metadata().map(Some).map_err(at(path))
+}
+
+/// Writes a new file or link; nothing may lie there yet, so that nothing is
+/// written through a hard link or a symbolic one.
+fn write_new(
+    directory: &Dir,
+    path: &CheckoutPath,
+    mode: Mode,
+    bytes: &[u8],
+) -> io::Result<Metadata> {
     let permissions = match mode {
         Mode::Link => {
             let target = Path::new(OsStr::from_bytes(bytes));
-            return directory.symlink_contents(target, path.as_path()).map_err(at(path));
+            directory.symlink_contents(target, path.as_path()).map_err(at(path))?;
+            return directory.symlink_metadata(path.as_path()).map_err(at(path));
         }
         Mode::File => 0o644,
         Mode::Executable => 0o755,
@@ -62,7 +114,8 @@ pub(super) fn write_new(
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(permissions);
     let mut file = directory.open_with(path.as_path(), &options).map_err(at(path))?;
-    file.write_all(bytes).map_err(at(path))
+    file.write_all(bytes).map_err(at(path))?;
+    file.metadata().map_err(at(path))
 }
 
 /// Removes whatever lies at a path, if anything does.

@@ -13,6 +13,8 @@ use git2::{ErrorCode, Oid};
 
 use super::failed;
 use super::open::Repository;
+use super::references::sync_reference;
+use super::sync::sync_all;
 use crate::Result;
 
 /// Below it lies a folder for each run, and in that a reference for each blob.
@@ -27,9 +29,26 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(5);
 pub(super) fn keep(repository: &Repository, run: &str, bytes: &[u8]) -> Result<String> {
     let git = repository.git()?;
     let blob = git.blob(bytes).map_err(failed("keep what a tool replaces"))?;
-    hold(&git, &format!("{KEPT}{run}/{blob}"), blob)
-        .map_err(failed("keep what a tool replaces"))?;
+    sync_object(repository.common_directory(), blob)
+        .map_err(failed("write what a tool replaces to the disk"))?;
+    let name = format!("{KEPT}{run}/{blob}");
+    hold(&git, &name, blob).map_err(failed("keep what a tool replaces"))?;
+    sync_reference(repository.common_directory(), &name)?;
     Ok(blob.to_string())
+}
+
+/// Writes a loose object through to the disk, with the folders that name it, which
+/// libgit2 does not. Where there is none, a pack holds the object, and git syncs
+/// those.
+fn sync_object(common_directory: &Path, id: Oid) -> io::Result<()> {
+    let objects = common_directory.join("objects");
+    let id = id.to_string();
+    let (folder, name) = id.split_at(2);
+    let folder = objects.join(folder);
+    match sync_all(&[&folder.join(name), &folder, &objects]) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        synced => synced,
+    }
 }
 
 fn hold(git: &git2::Repository, name: &str, blob: Oid) -> Result<(), git2::Error> {

@@ -1,32 +1,25 @@
-//! Landing: one thread takes all that wait, merges one after the other onto the
-//! tip in memory, writes the group as one pack, has it recorded and moves the
-//! run's reference once. Owns the order of these steps and the way back to
-//! those who wait; the merge itself is `merge`'s.
+//! Landing: one thread takes all that wait and lands them together. Owns the way
+//! to it and the way back to those who wait; what becomes of a group is `group`'s.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use git2::{Oid, Signature, Time};
+use git2::Oid;
 use tokio::sync::{mpsc, oneshot};
 
 use super::changes::Change;
-use super::merge::{Merged, merge, touching_commits};
-use super::message::commit_message;
+use super::group::land_those_in_time;
 use super::open::Repository;
-use super::references::{move_reference, run_reference, run_tip, sync_reference};
-use super::tree::difference;
-use super::{commit_id, failed, pack};
-use crate::{Error, Result, crash};
+use super::references::run_tip;
+use super::{commit_id, failed};
+use crate::{Error, Result};
 
 /// How many may wait in the channel, and how many make a group at most.
 const GROUP: usize = 64;
 /// How long a group waits for the next one to come, and how often at most.
 const PAUSE: Duration = Duration::from_millis(1);
 const MOST_PAUSES: u32 = 10;
-/// Above the loose (1) and packed (2) backends of libgit2, so that what is
-/// written goes to memory.
-pub(super) const MEMORY_FIRST: i32 = 1_000;
 
 /// What a worker wants to land.
 #[derive(Clone, Debug)]
@@ -119,7 +112,8 @@ pub trait LandingLog: Send + 'static {
     fn ended(&mut self, landing: &Landing, outcome: &Result<Landed, LandError>);
 }
 
-type Outcome = Result<Landed, LandError>;
+/// How one of them ended.
+pub(super) type Outcome = Result<Landed, LandError>;
 
 /// What one caller wants to land.
 struct Waiting {
@@ -258,192 +252,6 @@ fn land_and_answer(
             tracing::debug!(run, "nobody waits for a landing any more");
         }
     }
-}
-
-/// Lands the group; without those, if there are any, of which the log says
-/// that they come too late.
-fn land_those_in_time(
-    repository: &Repository,
-    run: &str,
-    landings: &[Landing],
-    checked: Option<Oid>,
-    log: &mut impl LandingLog,
-) -> Result<Vec<Outcome>> {
-    let mut late: Vec<String> = Vec::new();
-    loop {
-        let in_time: Vec<&Landing> =
-            landings.iter().filter(|landing| !late.contains(&landing.landing_id)).collect();
-        match land_group(repository, run, &in_time, checked, log)? {
-            Group::Late(more) => late.extend(more),
-            Group::Ended(outcomes) => {
-                let mut outcomes = outcomes.into_iter();
-                let outcome_of = |landing: &Landing| {
-                    let in_time = !late.contains(&landing.landing_id);
-                    in_time.then(|| outcomes.next()).flatten().unwrap_or(Err(LandError::Late))
-                };
-                return Ok(landings.iter().map(outcome_of).collect());
-            }
-        }
-    }
-}
-
-enum Group {
-    /// One outcome for each landing.
-    Ended(Vec<Outcome>),
-    /// Nothing landed: these come too late.
-    Late(Vec<String>),
-}
-
-/// The repository is opened anew for each group, so that nothing of a group
-/// that failed stays in libgit2's memory.
-fn land_group(
-    repository: &Repository,
-    run: &str,
-    landings: &[&Landing],
-    checked: Option<Oid>,
-    log: &mut impl LandingLog,
-) -> Result<Group> {
-    let git = repository.git()?;
-    let odb = git.odb().map_err(failed("open the repository's objects"))?;
-    let _in_memory = odb
-        .add_new_mempack_backend(MEMORY_FIRST)
-        .map_err(failed("keep a group's objects in memory"))?;
-    let start = run_tip(&git, run)?;
-    let mut tip = start;
-    let (mut outcomes, mut records, mut commits) = (Vec::new(), Vec::new(), Vec::new());
-    for landing in landings {
-        let outcome = land_one(&git, run, tip, landing);
-        if let Ok((commit, files)) = &outcome {
-            records.push(LandingRecord {
-                landing_id: landing.landing_id.clone(),
-                task_id: landing.task_id.clone(),
-                commit: commit.to_string(),
-                parent: tip.to_string(),
-                files: files.clone(),
-                memo: landing.memo.clone(),
-            });
-            commits.push(*commit);
-            tip = *commit;
-        }
-        outcomes.push(outcome.map(|(commit, files)| Landed { commit: commit.to_string(), files }));
-    }
-    if checked.is_some_and(|checked| checked != tip) {
-        let outcomes = landings.iter().map(|_| Err(LandError::Unchecked)).collect();
-        return Ok(Group::Ended(outcomes));
-    }
-    if commits.is_empty() {
-        return Ok(Group::Ended(outcomes));
-    }
-    pack::write(&git, repository.common_directory(), run, start, &commits)?;
-    crash::point("landing: objects written");
-    let late = log.record(&records)?;
-    if !late.is_empty() {
-        return Ok(Group::Late(late));
-    }
-    crash::point("landing: recorded");
-    publish(repository, &git, run, start, tip)?;
-    crash::point("landing: landed");
-    log.confirm(&records)?;
-    Ok(Group::Ended(outcomes))
-}
-
-/// What landings would come to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stack {
-    /// The commit that the run stands on.
-    pub tip: String,
-    /// The commit of each, or why it can't land.
-    pub commits: Vec<Result<String, LandError>>,
-}
-
-/// Makes the commits that would land now one on the other, without landing them:
-/// for a look at them before. What can't land is left out of those that follow.
-/// Nothing refers to the commits, so that git forgets them in time; but they are
-/// safe on the disk like all others, for what lands later may hold the same.
-pub fn stack(repository: &Repository, run: &str, landings: &[&Landing]) -> Result<Stack> {
-    let git = repository.git()?;
-    let odb = git.odb().map_err(failed("open the repository's objects"))?;
-    let _in_memory = odb
-        .add_new_mempack_backend(MEMORY_FIRST)
-        .map_err(failed("keep a stack's objects in memory"))?;
-    let start = run_tip(&git, run)?;
-    let (mut tip, mut made) = (start, Vec::new());
-    let mut put_on = |landing: &&Landing| {
-        let (commit, _) = land_one(&git, run, tip, landing)?;
-        tip = commit;
-        made.push(commit);
-        Ok(commit.to_string())
-    };
-    let commits = landings.iter().map(&mut put_on).collect();
-    if !made.is_empty() {
-        pack::write(&git, repository.common_directory(), run, start, &made)?;
-    }
-    Ok(Stack { tip: start.to_string(), commits })
-}
-
-/// Merges one landing onto the tip and makes its commit, in memory.
-fn land_one(
-    git: &git2::Repository,
-    run: &str,
-    tip: Oid,
-    landing: &Landing,
-) -> Result<(Oid, Vec<String>), LandError> {
-    let base = commit_id(&landing.base)?;
-    let doing = || format!("merge what task {} changed", landing.task_id);
-    let tree_of =
-        |id| git.find_commit(id).and_then(|commit| commit.tree()).map_err(failed(doing()));
-    let (base_tree, tip_tree) = (tree_of(base)?, tree_of(tip)?);
-    let merged = merge(git, &base_tree, &tip_tree, &landing.changes).map_err(failed(doing()))?;
-    let tree = match merged {
-        Merged::Tree(tree) if tree == tip_tree.id() => return Err(LandError::Nothing),
-        Merged::Tree(tree) => git.find_tree(tree).map_err(failed(doing()))?,
-        Merged::Conflict(files) => {
-            let commits = touching_commits(git, base, tip, &files).map_err(failed(doing()))?;
-            return Err(LandError::Conflict { files, commits });
-        }
-    };
-    let deltas = difference(git, Some(&tip_tree), &tree).map_err(failed(doing()))?;
-    let files =
-        deltas.iter().map(|delta| String::from_utf8_lossy(&delta.path).into_owned()).collect();
-    let commit = make_commit(git, run, tip, &tree, landing).map_err(failed(doing()))?;
-    Ok((commit, files))
-}
-
-fn make_commit(
-    git: &git2::Repository,
-    run: &str,
-    parent: Oid,
-    tree: &git2::Tree<'_>,
-    landing: &Landing,
-) -> Result<Oid, git2::Error> {
-    let time = Time::new(landing.author_time, 0);
-    let signature = Signature::new("code-agent", "code-agent@localhost", &time)?;
-    let message = commit_message(run, landing);
-    git.commit(None, &signature, &signature, &message, tree, &[&git.find_commit(parent)?])
-}
-
-/// From here on the group has landed: what goes wrong with the branch is left
-/// to the end of the cycle, which says so to the user.
-fn publish(
-    repository: &Repository,
-    git: &git2::Repository,
-    run: &str,
-    from: Oid,
-    to: Oid,
-) -> Result<()> {
-    let name = run_reference(run)?;
-    if !move_reference(git, &name, from, to, "code-agent: landed")? {
-        return Err(Error::failed(format!(
-            "`{name}` was moved by somebody else while a group landed on it; nothing of the group \
-             landed"
-        )));
-    }
-    sync_reference(repository.common_directory(), &name)?;
-    match repository.follow(git, from, to) {
-        Ok(follows) => tracing::debug!(run, follows, "the branch after a landing"),
-        Err(error) => tracing::warn!(run, %error, "the branch did not follow"),
-    }
-    Ok(())
 }
 
 #[cfg(test)]

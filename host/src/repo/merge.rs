@@ -4,10 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use git2::build::TreeUpdateBuilder;
-use git2::{ErrorCode, FileMode, Index, MergeOptions, Oid, Sort, Tree};
+use git2::{ErrorCode, Index, MergeOptions, Oid, Sort, Tree};
 
-use super::changes::{Change, ChangeKind, Mode};
+use super::changes::{Change, ChangeKind};
+use super::draft::Draft;
 use super::path::CheckoutPath;
 use super::tree::{Found, difference, found_at, with_changes};
 
@@ -23,61 +23,41 @@ pub(super) enum Merged {
     Conflict(Vec<String>),
 }
 
-/// Merges changes made to `base` into `tip`. Where nobody else touched the same
-/// paths, only those are looked at.
+/// Merges changes made to the tree `base` into the tree `tip`. Where nobody else
+/// touched the same paths, only those are looked at.
 pub(super) fn merge(
-    git: &git2::Repository,
-    base: &Tree<'_>,
-    tip: &Tree<'_>,
+    draft: &mut Draft<'_>,
+    base: Oid,
+    tip: Oid,
     changes: &[Change],
 ) -> Result<Merged, git2::Error> {
     for change in changes {
-        let theirs = found_at(git, tip, &change.path)?;
+        let theirs = draft.found(tip, &change.path)?;
         let plain = matches!(theirs, Found::Nothing | Found::File { .. });
-        if !plain || theirs != found_at(git, base, &change.path)? {
-            return merge_whole(git, base, tip, changes);
+        if !plain || theirs != draft.found(base, &change.path)? {
+            return merge_whole(draft, base, tip, changes);
         }
     }
-    update_paths(git, tip, changes).map(Merged::Tree)
-}
-
-fn update_paths(
-    git: &git2::Repository,
-    tip: &Tree<'_>,
-    changes: &[Change],
-) -> Result<Oid, git2::Error> {
-    let mut update = TreeUpdateBuilder::new();
-    for change in changes {
-        match &change.kind {
-            ChangeKind::Written { mode, bytes } => {
-                update.upsert(change.path.as_str(), git.blob(bytes)?, file_mode(*mode));
-            }
-            ChangeKind::Removed if found_at(git, tip, &change.path)? != Found::Nothing => {
-                update.remove(change.path.as_str());
-            }
-            ChangeKind::Removed => {}
-        }
-    }
-    update.create_updated(git, tip)
-}
-
-fn file_mode(mode: Mode) -> FileMode {
-    match mode {
-        Mode::File => FileMode::Blob,
-        Mode::Executable => FileMode::BlobExecutable,
-        Mode::Link => FileMode::Link,
-    }
+    draft.with_changes(tip, changes).map(Merged::Tree)
 }
 
 fn merge_whole(
-    git: &git2::Repository,
-    base: &Tree<'_>,
-    tip: &Tree<'_>,
+    draft: &mut Draft<'_>,
+    base: Oid,
+    tip: Oid,
     changes: &[Change],
 ) -> Result<Merged, git2::Error> {
-    let worker = git.find_tree(with_changes(git, base, changes)?)?;
-    let merged = merged_index(git, [base, tip, &worker])?;
-    finished(git, merged, [base, tip], written_paths(changes))
+    let merged = {
+        let git = draft.shown()?;
+        let (base, tip) = (git.find_tree(base)?, git.find_tree(tip)?);
+        let worker = git.find_tree(with_changes(git, &base, changes)?)?;
+        let merged = merged_index(git, [&base, &tip, &worker])?;
+        finished(git, merged, [&base, &tip], written_paths(changes))?
+    };
+    if let Merged::Tree(tree) = merged {
+        draft.take(tip, tree)?;
+    }
+    Ok(merged)
 }
 
 /// Merges two trees that both come from `base`.

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use git2::{ErrorCode, RepositoryOpenFlags};
 
+use super::handles::Handles;
 use super::path::CheckoutPath;
 use super::{failed, worktrees};
 use crate::{Error, Result};
@@ -31,6 +32,7 @@ struct Inner {
     branch: String,
     auto_commit: bool,
     untracked_files: usize,
+    handles: Handles,
 }
 
 impl Repository {
@@ -63,6 +65,7 @@ impl Repository {
             branch: branch.to_owned(),
             auto_commit,
             untracked_files: worktrees::count_untracked(&git)?,
+            handles: Handles::default(),
         };
         let repository = Self { inner: Arc::new(inner) };
         repository.check_commit(&git)?;
@@ -116,6 +119,15 @@ impl Repository {
     pub(super) fn git(&self) -> Result<git2::Repository> {
         git2::Repository::open(self.top())
             .map_err(failed(format!("open the repository at {}", self.top().display())))
+    }
+
+    /// Does some work with a handle that was opened before, if there is one: for
+    /// what happens often. Objects may be added to its memory by nobody.
+    pub(super) fn with_git<T, E: From<Error>>(
+        &self,
+        work: impl FnOnce(&git2::Repository) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.inner.handles.lend(|| self.git(), work)
     }
 
     fn check_commit(&self, git: &git2::Repository) -> Result<()> {

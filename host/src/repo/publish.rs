@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use git2::{ErrorCode, Oid, Signature, Time};
 
+use super::draft::MEMORY_FIRST;
 use super::merge::{Merged, merge_histories};
 use super::open::Repository;
 use super::push::{self, Called};
@@ -24,8 +25,6 @@ const TRIES: u32 = 100;
 /// How long all tries may take together, with all that git does in them: a large
 /// repository goes up a slow line.
 const TIME: Duration = Duration::from_secs(600);
-/// Above the loose (1) and packed (2) backends of libgit2.
-const MEMORY_FIRST: i32 = 1_000;
 
 /// What became of a run's work on its way to the remote.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,14 +1,15 @@
 //! Putting a checkout's folder to a commit, by writing only what differs from
 //! what it is known to hold. Owns what of a worker's leavings may stay.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 
 use git2::Oid;
 
 use super::changes::Mode;
-use super::compare::{Held, Stamp, Tracked, is_absent, is_same, lstat, mode_of};
-use super::contents::{at, clear, make_folder, write_new};
+use super::compare::{Held, Tracked, is_absent, is_same, lstat, mode_of};
+use super::contents::{at, clear, make_folder};
+use super::filling::{Wanted, write_files};
 use super::folder::Folder;
 use super::path::CheckoutPath;
 use super::scan::{Obeyed, Untracked, scan};
@@ -47,6 +48,7 @@ pub(super) fn put_back(
     for untracked in leavings.iter().filter(|untracked| !untracked.is_folder) {
         clear(folder.directory(), &untracked.path)?;
     }
+    found.proven.iter().for_each(|(path, stamp)| held.note(path, *stamp));
     let missing: Vec<CheckoutPath> = found.changed.into_iter().map(|found| found.path).collect();
     write_all(git, folder, &mut held, &missing)?;
     remove_empty(folder, &held, &found.untracked)?;
@@ -110,7 +112,7 @@ fn write_ignore_files(git: &git2::Repository, folder: &Folder, held: &mut Held) 
         let found = metadata.as_ref().and_then(|metadata| Some((mode_of(metadata)?, metadata)));
         let is_there = match found {
             Some((mode, metadata)) => {
-                is_same(folder.directory(), path, tracked, mode, metadata, held)?
+                is_same(folder.directory(), path, tracked, mode, metadata, held)?.is_some()
             }
             None => false,
         };
@@ -129,21 +131,15 @@ fn write_all(
     paths: &[CheckoutPath],
 ) -> io::Result<()> {
     let directory = folder.directory();
-    let mut made = HashSet::new();
-    for path in paths {
-        let Some(tracked) = held.files.get_mut(path) else { continue };
-        if let Some(parent) = path.parent()
-            && !made.contains(&parent)
-        {
-            make_folder(directory, &parent)?;
-            made.insert(parent);
-        }
-        let blob = git.find_blob(tracked.id).map_err(io::Error::other)?;
-        clear(directory, path.as_path())?;
-        write_new(directory, path, tracked.mode, blob.content())?;
-        let metadata = directory.symlink_metadata(path.as_path()).map_err(at(path))?;
-        tracked.stamp = Some(Stamp::of(&metadata));
-    }
+    let wanted = |path| {
+        let tracked = held.files.get(path)?;
+        Some(Wanted { path, id: tracked.id, mode: tracked.mode })
+    };
+    let wanted: Vec<Wanted<'_>> = paths.iter().filter_map(wanted).collect();
+    let above: BTreeSet<_> = wanted.iter().filter_map(|file| file.path.parent()).collect();
+    above.iter().try_for_each(|folder| make_folder(directory, folder))?;
+    let stamps = write_files(git, directory, &wanted)?;
+    wanted.iter().zip(stamps).for_each(|(file, stamp)| held.note(file.path, stamp));
     held.submodules.iter().try_for_each(|submodule| make_folder(directory, submodule))
 }
 

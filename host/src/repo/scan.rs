@@ -9,7 +9,7 @@ use std::thread::available_parallelism;
 
 use cap_std::fs::{Dir, Metadata};
 
-use super::compare::{Difference, Held, Tracked, is_absent, is_same, lstat, mode_of};
+use super::compare::{Difference, Held, Stamp, Tracked, is_absent, is_same, lstat, mode_of};
 use super::contents::at;
 use super::folder::Folder;
 use super::ignored::{Rules, is_ignored, rules_in};
@@ -35,6 +35,9 @@ pub(super) enum Obeyed {
 pub(super) struct Scanned {
     /// The base's files that are gone or hold something else.
     pub(super) changed: Vec<Difference>,
+    /// The base's files that hold what they should, though their stamps did not
+    /// say so; with what `lstat` says of them.
+    pub(super) proven: Vec<(CheckoutPath, Stamp)>,
     /// What the base does not have and no `.gitignore` names; folders come
     /// before what is in them.
     pub(super) untracked: Vec<Untracked>,
@@ -210,6 +213,7 @@ impl<'a> Look<'a> {
         for look in looks {
             let (found, seen) = look?;
             self.found.changed.extend(found.changed);
+            self.found.proven.extend(found.proven);
             self.found.untracked.extend(found.untracked);
             self.found.refused.extend(found.refused);
             self.seen.extend(seen);
@@ -289,14 +293,18 @@ impl<'a> Look<'a> {
     ) -> io::Result<()> {
         self.seen.push(address(path));
         let mode = metadata.and_then(mode_of);
-        let is_same = match (mode, metadata) {
+        let same = match (mode, metadata) {
             (Some(mode), Some(metadata)) => {
                 is_same(self.directory, path, tracked, mode, metadata, self.held)?
             }
-            _ => false,
+            _ => None,
         };
-        if !is_same {
-            self.found.changed.push(Difference { path: path.clone(), tracked: true, mode });
+        match same {
+            None => self.found.changed.push(Difference { path: path.clone(), tracked: true, mode }),
+            Some(stamp) if tracked.stamp != Some(stamp) => {
+                self.found.proven.push((path.clone(), stamp));
+            }
+            Some(_) => {}
         }
         Ok(())
     }

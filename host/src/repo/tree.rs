@@ -1,12 +1,11 @@
 //! Git's trees: looking into one, comparing two, and building one from changes.
 //! Knows nothing of folders on disk.
 
-use std::collections::BTreeMap;
-
 use git2::{Index, IndexEntry, IndexTime, ObjectType, Oid, Tree};
 
 use super::changes::{Change, ChangeKind, Mode};
 use super::path::CheckoutPath;
+use super::raw_tree::{Entries, Entry, entries};
 
 /// What a tree has at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,52 +66,44 @@ pub(super) fn difference(
     old: Option<&Tree<'_>>,
     new: &Tree<'_>,
 ) -> Result<Vec<Delta>, git2::Error> {
+    let odb = git.odb()?;
+    difference_by(|tree| entries(odb.read(tree)?.data()), old.map(Tree::id), new.id())
+}
+
+/// The same with trees from anywhere.
+pub(super) fn difference_by(
+    mut read: impl FnMut(Oid) -> Result<Entries, git2::Error>,
+    old: Option<Oid>,
+    new: Oid,
+) -> Result<Vec<Delta>, git2::Error> {
+    let mut read = |tree: Option<Oid>| tree.map_or_else(|| Ok(Entries::new()), &mut read);
     let mut deltas = Vec::new();
-    let mut folders = vec![(Vec::new(), old.map(Tree::id), Some(new.id()))];
+    let mut folders = vec![(Vec::new(), old, Some(new))];
     while let Some((folder, old, new)) = folders.pop() {
-        let (old, new) = (entries(git, old)?, entries(git, new)?);
+        let (old, new) = (read(old)?, read(new)?);
         for name in old.keys().chain(new.keys().filter(|name| !old.contains_key(*name))) {
             let (before, after) = (old.get(name).copied(), new.get(name).copied());
             if before == after {
                 continue;
             }
             let path = [folder.as_slice(), name].concat();
-            let leaf = |entry: Option<Entry>| entry.filter(|entry| !entry.is_folder);
+            let leaf = |entry: Option<Entry>| {
+                let entry = entry.filter(|entry| entry.kind() != ObjectType::Tree);
+                entry.map(|entry| (entry.id, entry.plain_mode()))
+            };
             if leaf(before) != leaf(after) {
-                let new = leaf(after).map(|entry| (entry.id, entry.mode));
-                deltas.push(Delta { path: path.clone(), new });
+                deltas.push(Delta { path: path.clone(), new: leaf(after) });
             }
-            let below = |entry: Option<Entry>| entry.filter(|entry| entry.is_folder);
+            let below = |entry: Option<Entry>| {
+                entry.filter(|entry| entry.kind() == ObjectType::Tree).map(|entry| entry.id)
+            };
             if below(before) != below(after) {
-                let id = |entry: Option<Entry>| below(entry).map(|entry| entry.id);
-                folders.push(([path.as_slice(), b"/"].concat(), id(before), id(after)));
+                folders.push(([path.as_slice(), b"/"].concat(), below(before), below(after)));
             }
         }
     }
     deltas.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(deltas)
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Entry {
-    id: Oid,
-    mode: i32,
-    is_folder: bool,
-}
-
-/// A folder's entries by name; without a folder there are none.
-fn entries(
-    git: &git2::Repository,
-    folder: Option<Oid>,
-) -> Result<BTreeMap<Vec<u8>, Entry>, git2::Error> {
-    let Some(folder) = folder else { return Ok(BTreeMap::new()) };
-    let tree = git.find_tree(folder)?;
-    let entry = |entry: git2::TreeEntry<'_>| {
-        let is_folder = entry.kind() == Some(ObjectType::Tree);
-        let described = Entry { id: entry.id(), mode: entry.filemode(), is_folder };
-        (entry.name_bytes().to_vec(), described)
-    };
-    Ok(tree.iter().map(entry).collect())
 }
 
 /// The tree that `base` becomes with the changes, and with files and folders

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use git2::{Oid, Signature, Time};
 use serde::Serialize;
 
+use super::draft::MEMORY_FIRST;
 use super::merge::{Merged, merge_sides};
 use super::open::Repository;
 use super::references::{move_reference, run_reference, run_tip, sync_reference};
@@ -16,8 +17,6 @@ use crate::{Error, Result};
 
 /// Where what was taken back is kept; hidden from `git branch`, kept by `git gc`.
 const UNDONE: &str = "refs/code-agent/undone/";
-/// Above the loose (1) and packed (2) backends of libgit2.
-const MEMORY_FIRST: i32 = 1_000;
 
 /// How something was taken back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
