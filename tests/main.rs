@@ -39,6 +39,7 @@ mod restore;
 mod sandbox;
 mod scripts;
 mod status;
+mod stopped_push;
 mod storm;
 mod story;
 mod users_side;

@@ -118,8 +118,9 @@ pub trait Crew: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Verdict, Setback>> + Send;
 
     /// Shares what has landed with others, and takes in what they shared, if it
-    /// is to; tells of it by events.
-    fn publish(&self) -> impl Future<Output = Result<()>> + Send;
+    /// is to; tells of it by events. Ends soon once a person wishes it, wherever it
+    /// stands: the next host does what is left.
+    fn publish(&self, stop: Stop) -> impl Future<Output = Result<()>> + Send;
 
     /// Brings the cycle's work to the user's branch; returns a sentence that
     /// says what became of it, where there is something to say.
@@ -289,8 +290,8 @@ async fn finish<S: Store, C: Crew>(
     if let Some(message) = crew.end_cycle().await? {
         store.record("host", Event::Branch { message }).await?;
     }
-    // Not broken off in the middle: it moves what the run stands on.
-    crew.publish().await?;
+    // Not dropped in the middle, for it moves what the run stands on.
+    crew.publish(stop.clone()).await?;
     let published = crew.head().await?;
     if published == head {
         return Ok(Some((head, check)));
