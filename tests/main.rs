@@ -18,6 +18,7 @@ mod claims;
 mod commands;
 mod components;
 mod conflicts;
+mod crashes;
 mod faults;
 mod going_back;
 mod hostile_inputs;

@@ -17,7 +17,7 @@ use crate::clock::{Clock, format_milliseconds};
 use crate::config::duration;
 use crate::queue::RunRow;
 use crate::repo::{Repository, remove_checkouts};
-use crate::{Error, Options, Result, transcript};
+use crate::{Error, Options, Result, crash, transcript};
 
 #[derive(Args, Clone)]
 pub(super) struct PruneArguments {
@@ -61,12 +61,11 @@ fn prune_one(run: &RunRow, arguments: &PruneArguments) -> Result<String> {
     // Held to the end, so that nobody goes on with what is being removed.
     let _lock = repository.take(&run.id)?;
     // With the references goes what tells that a working tree was half moved.
-    if repository.tip(&run.id).is_ok() {
-        repository.recover(&run.id)?;
-    }
+    repository.recover(&run.id)?;
     let references = repository.prune(&run.id, arguments.force)?;
     let cache = Options { root_path, ..options }.cache_folder()?;
     let checkouts = remove_checkouts(&cache, &run.id)?;
+    crash::point("prune: checkouts removed");
     let database = arguments.look.database()?;
     let transcript = transcript::path(database.parent().unwrap_or(Path::new("")), &run.id);
     let transcript = transcript.parent().is_some_and(Path::exists) && remove(transcript.parent())?;

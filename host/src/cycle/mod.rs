@@ -241,9 +241,8 @@ async fn run_cycle<S: Store, C: Crew>(
     let work = CycleWork::new(store, crew, brief.clone(), limits);
     let Some(workers) = work.run(open, stop.clone()).await? else { return Ok(None) };
 
-    let Some((head, check)) = finish(store, crew, &base, &mut stop).await? else {
-        return Ok(None);
-    };
+    let finished = finish(store, crew, cycle, &base, &mut stop).await?;
+    let Some((head, check)) = finished else { return Ok(None) };
     let state = store.cycle_state(cycle).await?;
     let check = check.map(|check| told(check, &state.retreats));
     let report = CycleReport {
@@ -271,10 +270,17 @@ async fn run_cycle<S: Store, C: Crew>(
 async fn finish<S: Store, C: Crew>(
     store: &S,
     crew: &Arc<C>,
+    cycle: u32,
     base: &str,
     stop: &mut Stop,
 ) -> Result<Option<(String, Option<CheckResult>)>> {
-    let head = crew.head().await?;
+    let mut head = crew.head().await?;
+    let told = store.cycle_state(cycle).await?.retreats;
+    if let Some(half_done) = told.iter().rfind(|retreat| retreat.from == head) {
+        // A host wrote it down and died before it went.
+        crew.retreat(half_done).await?;
+        head = crew.head().await?;
+    }
     let Some(mut check) = unless_stopped(stop, crew.check(&head)).await? else { return Ok(None) };
     if let Some(red) = check.take_if(|check| !check.passed) {
         let found = unless_stopped(stop, crew.find_green(base, &head, red)).await?;
@@ -283,6 +289,7 @@ async fn finish<S: Store, C: Crew>(
         if let Some(retreat) = retreat {
             // First, so that the judge hears of it whoever asks it in the end.
             store.record("host", Event::RolledBack(retreat.clone())).await?;
+            crash::point("rollback: written down");
             crew.retreat(&retreat).await?;
         }
     }

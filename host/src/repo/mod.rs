@@ -11,6 +11,7 @@ mod collision;
 mod compare;
 mod contents;
 pub mod folder;
+mod going_back;
 mod hooks;
 mod ignored;
 mod kept;

@@ -7,7 +7,7 @@ use super::failed;
 use super::open::Repository;
 use super::working_tree::descends;
 use super::worktrees::name_some;
-use crate::{Error, Result};
+use crate::{Error, Result, crash};
 
 /// Below it lie a folder for each kind of reference, and in that the runs'.
 pub(super) const OURS: &str = "refs/code-agent/";
@@ -37,6 +37,7 @@ impl Repository {
             git.find_reference(name)
                 .and_then(|mut reference| reference.delete())
                 .map_err(failed(format!("remove `{name}`")))?;
+            crash::point("prune: a reference removed");
         }
         Ok(names.len())
     }

@@ -12,7 +12,7 @@ use super::open::Repository;
 use super::references::{move_reference, run_reference, run_tip, sync_reference};
 use super::working_tree::{BranchOutcome, descends};
 use super::{commit_id, failed, pack, worktrees};
-use crate::{Error, Result};
+use crate::{Error, Result, crash};
 
 /// Where what was taken back is kept; hidden from `git branch`, kept by `git gc`.
 const UNDONE: &str = "refs/code-agent/undone/";
@@ -56,6 +56,7 @@ impl Repository {
         git.reference(&kept, branch, true, "code-agent: undo")
             .map_err(failed(format!("make `{kept}`")))?;
         sync_reference(self.common_directory(), &kept)?;
+        crash::point("undo: kept");
         match self.bring_both(&git, run, tip, branch, to) {
             Ok(()) => Ok(Undone { to: to.to_string(), reverted: !moves, kept }),
             Err(error) if self.stands_on(&git, branch) => {
@@ -86,8 +87,7 @@ impl Repository {
         )))
     }
 
-    /// Moves run and branch, or neither. The run comes first: where the host dies
-    /// in between, a branch that is ahead of it is nothing new to it.
+    /// Moves run and branch, or neither.
     fn bring_both(
         &self,
         git: &git2::Repository,
@@ -96,11 +96,27 @@ impl Repository {
         branch: Oid,
         to: Oid,
     ) -> Result<()> {
-        if let Some(tip) = tip {
-            self.bring_run(git, run, tip, to)?;
-        }
+        // Of a run that was pruned only the branch is left to move.
+        let Some(tip) = tip else { return self.bring_branch(git, run, branch, to) };
+        self.going_back(git, run, tip, branch)?;
+        let brought = self.bring_one_by_one(git, run, tip, branch, to);
+        self.gone_back(git, run)?;
+        brought
+    }
+
+    fn bring_one_by_one(
+        &self,
+        git: &git2::Repository,
+        run: &str,
+        tip: Oid,
+        branch: Oid,
+        to: Oid,
+    ) -> Result<()> {
+        self.bring_run(git, run, tip, to)?;
+        crash::point("undo: run moved");
         let brought = self.bring_branch(git, run, branch, to);
-        if let (Err(error), Some(tip)) = (&brought, tip)
+        crash::point("undo: branch moved");
+        if let Err(error) = &brought
             && self.stands_on(git, branch)
         {
             self.bring_run(git, run, to, tip)
@@ -188,6 +204,7 @@ impl Repository {
             [holder] => {
                 self.moving(git, run, to)?;
                 let outcome = self.move_both(holder, &work, from, to);
+                crash::point("going back: files and branch moved");
                 self.moved(git, run)?;
                 outcome?
             }
