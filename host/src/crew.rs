@@ -114,11 +114,17 @@ impl HostCrew {
     }
 
     async fn slot(&self, name: &str) -> Result<Arc<Slot>> {
-        if let Some(slot) = self.known_slots().get(name) {
-            return Ok(slot.clone());
+        let known = self.known_slots().get(name).cloned();
+        if let Some(slot) = known.filter(|slot| !slot.is_spoilt()) {
+            return Ok(slot);
         }
         let slot = Slot::open(&self.checkouts, name).await?;
-        self.known_slots().insert(name.to_owned(), slot.clone());
+        let spoilt = self.known_slots().insert(name.to_owned(), slot.clone());
+        let throwing_away = move || {
+            drop(spoilt);
+            Ok(())
+        };
+        blocking("throwing a slot away", throwing_away).await?;
         Ok(slot)
     }
 
