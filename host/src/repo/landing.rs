@@ -244,13 +244,19 @@ fn land_and_answer(
         answers.push((waiting.landings.len(), waiting.answer));
         landings.extend(waiting.landings);
     }
-    let mut outcomes =
-        land_those_in_time(repository, run, &landings, checked, log).unwrap_or_else(|error| {
-            tracing::error!(run, %error, "a group of landings failed");
-            landings.iter().map(|_| Err(LandError::Failed(error.clone()))).collect()
-        });
+    let failed = |error: &Error| {
+        tracing::error!(run, %error, "a group of landings failed");
+        landings.iter().map(|_| Err(LandError::Failed(error.clone()))).collect::<Vec<Outcome>>()
+    };
+    let (mut outcomes, trouble) = land_those_in_time(repository, run, &landings, checked, log)
+        .unwrap_or_else(|error| (failed(&error), None));
     for (landing, outcome) in landings.iter().zip(&outcomes) {
         log.ended(landing, outcome);
+    }
+    // It has landed all the same, and that is how it is written down; but whoever
+    // goes on would do so on rows that do not know of it.
+    if let Some(trouble) = trouble {
+        outcomes = failed(&trouble);
     }
     for (count, answer) in answers {
         let own = outcomes.drain(..count.min(outcomes.len())).collect();
@@ -261,35 +267,36 @@ fn land_and_answer(
 }
 
 /// Lands the group; without those, if there are any, of which the log says
-/// that they come too late.
+/// that they come too late. The error beside the outcomes is one that came when
+/// the group had landed.
 fn land_those_in_time(
     repository: &Repository,
     run: &str,
     landings: &[Landing],
     checked: Option<Oid>,
     log: &mut impl LandingLog,
-) -> Result<Vec<Outcome>> {
+) -> Result<(Vec<Outcome>, Option<Error>)> {
     let mut late: Vec<String> = Vec::new();
     loop {
         let in_time: Vec<&Landing> =
             landings.iter().filter(|landing| !late.contains(&landing.landing_id)).collect();
         match land_group(repository, run, &in_time, checked, log)? {
             Group::Late(more) => late.extend(more),
-            Group::Ended(outcomes) => {
+            Group::Ended(outcomes, trouble) => {
                 let mut outcomes = outcomes.into_iter();
                 let outcome_of = |landing: &Landing| {
                     let in_time = !late.contains(&landing.landing_id);
                     in_time.then(|| outcomes.next()).flatten().unwrap_or(Err(LandError::Late))
                 };
-                return Ok(landings.iter().map(outcome_of).collect());
+                return Ok((landings.iter().map(outcome_of).collect(), trouble));
             }
         }
     }
 }
 
 enum Group {
-    /// One outcome for each landing.
-    Ended(Vec<Outcome>),
+    /// One outcome for each landing, and what went wrong once they had landed.
+    Ended(Vec<Outcome>, Option<Error>),
     /// Nothing landed: these come too late.
     Late(Vec<String>),
 }
@@ -329,10 +336,10 @@ fn land_group(
     }
     if checked.is_some_and(|checked| checked != tip) {
         let outcomes = landings.iter().map(|_| Err(LandError::Unchecked)).collect();
-        return Ok(Group::Ended(outcomes));
+        return Ok(Group::Ended(outcomes, None));
     }
     if commits.is_empty() {
-        return Ok(Group::Ended(outcomes));
+        return Ok(Group::Ended(outcomes, None));
     }
     pack::write(&git, repository.common_directory(), run, start, &commits)?;
     crash::point("landing: objects written");
@@ -341,10 +348,12 @@ fn land_group(
         return Ok(Group::Late(late));
     }
     crash::point("landing: recorded");
-    publish(repository, &git, run, start, tip)?;
-    crash::point("landing: landed");
-    log.confirm(&records)?;
-    Ok(Group::Ended(outcomes))
+    move_run(&git, run, start, tip)?;
+    let told = follow(repository, &git, run, start, tip).and_then(|()| {
+        crash::point("landing: landed");
+        log.confirm(&records)
+    });
+    Ok(Group::Ended(outcomes, told.err()))
 }
 
 /// What landings would come to.
@@ -422,23 +431,27 @@ fn make_commit(
     git.commit(None, &signature, &signature, &message, tree, &[&git.find_commit(parent)?])
 }
 
-/// From here on the group has landed: what goes wrong with the branch is left
-/// to the end of the cycle, which says so to the user.
-fn publish(
+fn move_run(git: &git2::Repository, run: &str, from: Oid, to: Oid) -> Result<()> {
+    let name = run_reference(run)?;
+    if move_reference(git, &name, from, to, "code-agent: landed")? {
+        return Ok(());
+    }
+    Err(Error::failed(format!(
+        "`{name}` was moved by somebody else while a group landed on it; nothing of the group \
+         landed"
+    )))
+}
+
+/// The group has landed: what goes wrong with the branch is left to the end of the
+/// cycle, which says so to the user.
+fn follow(
     repository: &Repository,
     git: &git2::Repository,
     run: &str,
     from: Oid,
     to: Oid,
 ) -> Result<()> {
-    let name = run_reference(run)?;
-    if !move_reference(git, &name, from, to, "code-agent: landed")? {
-        return Err(Error::failed(format!(
-            "`{name}` was moved by somebody else while a group landed on it; nothing of the group \
-             landed"
-        )));
-    }
-    sync_reference(repository.common_directory(), &name)?;
+    sync_reference(repository.common_directory(), &run_reference(run)?)?;
     match repository.follow(git, from, to) {
         Ok(follows) => tracing::debug!(run, follows, "the branch after a landing"),
         Err(error) => tracing::warn!(run, %error, "the branch did not follow"),
