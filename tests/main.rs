@@ -28,6 +28,7 @@ mod junk;
 mod large_run;
 mod left_behind;
 mod library;
+mod merge_queue;
 mod merging;
 mod models;
 mod program;
