@@ -36,6 +36,7 @@ mod reset;
 mod revision;
 mod rollback;
 mod scan;
+mod shared;
 mod sync;
 #[cfg(test)]
 mod testing;
@@ -60,6 +61,7 @@ pub use left_out::LeftOut;
 pub use new_keys::NewKey;
 pub use open::Repository;
 pub use patch::{Patch, blob, patch, top_of};
+pub use prune::Pruned;
 pub use publish::Published;
 pub use rollback::{Step, rolled_back_reference};
 pub use undo::Undone;

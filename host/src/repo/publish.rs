@@ -60,7 +60,12 @@ impl Repository {
             return Ok(Published::NoRemote);
         }
         let bounds = Bounds { until: Instant::now() + TIME, stopped };
-        let published = self.push_and_merge(run, time, &bounds)?;
+        let before = self.pushed(&self.git()?, run)?;
+        let published = self.push_and_merge(run, time, &bounds);
+        if matches!(published, Err(_) | Ok(Published::NotPushed { .. })) {
+            self.note_pushed(&self.git()?, run, before)?;
+        }
+        let published = published?;
         self.forget_fetched(&self.git()?, run)?;
         Ok(published)
     }
@@ -81,6 +86,8 @@ impl Repository {
                     "others pushed before each try for {seconds} seconds. {last}"
                 )));
             }
+            // First, for whoever ends in the middle of it does not know.
+            self.note_pushed(&self.git()?, run, Some(wanted))?;
             match push::push(self, REMOTE, &wanted.to_string(), self.branch(), bounds) {
                 Called::Well(words) if push::had_it_already(&words) => {
                     return Ok(Published::UpToDate);

@@ -5,14 +5,14 @@ use git2::{Oid, Sort};
 
 use super::open::Repository;
 use super::references::{move_reference, run_reference, sync_reference};
-use super::undo::is_shared;
+use super::shared::is_shared;
 use super::working_tree::descends;
 use super::{commit_id, failed};
 use crate::{Error, Result, crash};
 
 /// Where what was moved back from is kept; hidden from `git branch`, kept by
 /// `git gc`.
-const ROLLED_BACK: &str = "refs/code-agent/rolled-back/";
+pub(super) const ROLLED_BACK: &str = "refs/code-agent/rolled-back/";
 
 /// One commit on a run's way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,8 +104,8 @@ impl Repository {
         crash::point("rollback: run moved");
         let left = moved.and_then(|()| self.move_branch_back(&git, run, branch, from, to));
         crash::point("rollback: branch moved");
-        self.gone_back(&git, run)?;
-        left
+        let removed = self.gone_back(&git, run);
+        left.and_then(|why| removed.map(|()| why))
     }
 
     fn move_run_back(&self, git: &git2::Repository, run: &str, from: Oid, to: Oid) -> Result<()> {

@@ -10,12 +10,13 @@ use serde::Serialize;
 use super::merge::{Merged, merge_sides};
 use super::open::Repository;
 use super::references::{move_reference, run_reference, run_tip, sync_reference};
+use super::shared::is_shared;
 use super::working_tree::{BranchOutcome, descends};
 use super::{commit_id, failed, pack, worktrees};
 use crate::{Error, Result, crash};
 
 /// Where what was taken back is kept; hidden from `git branch`, kept by `git gc`.
-const UNDONE: &str = "refs/code-agent/undone/";
+pub(super) const UNDONE: &str = "refs/code-agent/undone/";
 /// Above the loose (1) and packed (2) backends of libgit2.
 const MEMORY_FIRST: i32 = 1_000;
 
@@ -100,8 +101,8 @@ impl Repository {
         let Some(tip) = tip else { return self.bring_branch(git, run, branch, to) };
         self.going_back(git, run, tip, branch)?;
         let brought = self.bring_one_by_one(git, run, tip, branch, to);
-        self.gone_back(git, run)?;
-        brought
+        let removed = self.gone_back(git, run);
+        brought.and(removed)
     }
 
     fn bring_one_by_one(
@@ -264,22 +265,6 @@ fn stretches(git: &git2::Repository, branch: Oid, landed: &[String]) -> Result<V
         stretches.push(Stretch { from, to });
     }
     Ok(stretches)
-}
-
-/// Whether a remote has it, as far as is known here: then to move the branch
-/// back would only last until the next pull.
-pub(super) fn is_shared(git: &git2::Repository, commit: Oid) -> Result<bool> {
-    let doing = "look what the remotes have";
-    for reference in git.references_glob("refs/remotes/*").map_err(failed(doing))? {
-        let target = reference.and_then(|reference| reference.peel_to_commit());
-        // A remote's HEAD may name a branch that is gone.
-        if let Ok(theirs) = target
-            && descends(git, theirs.id(), commit)?
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 fn short(id: Oid) -> String {
