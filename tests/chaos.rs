@@ -38,7 +38,7 @@ pub fn seed() -> u64 {
 pub struct Random(pub u64);
 
 impl Random {
-    fn below(&mut self, end: u64) -> u64 {
+    pub fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -112,7 +112,7 @@ fn start(project: &Project, server: &ModelServer) -> Command {
 }
 
 /// What a run that died must not stand in the way of.
-fn run_another(project: &Project) {
+pub fn run_another(project: &Project) {
     let server = ModelServer::start(Script::new([
         plan(&["one", "two"]),
         domain("one", &[("Write b", "b.txt")]),
@@ -166,10 +166,10 @@ fn a_run_that_is_killed_again_and_again_does_everything_once() {
 }
 
 /// The signal with which a program ends itself on the spot.
-const SIGABRT: i32 = 6;
+pub const SIGABRT: i32 = 6;
 
 /// The names of all crash points in the program's source.
-fn crash_points() -> Vec<String> {
+pub fn crash_points() -> Vec<String> {
     let points = points_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
     assert!(points.len() >= 12, "{points:?}");
     points
@@ -192,7 +192,7 @@ fn points_below(folder: &Path) -> Vec<String> {
 
 /// Dies at the point, goes on, dies there once more, and goes on to the end.
 /// Returns whether the run came to the point at all.
-fn die_at(point: &str, project: &Project, arguments: &[&str]) -> bool {
+pub fn die_at(point: &str, project: &Project, arguments: &[&str]) -> bool {
     println!("{point}");
     let server = ModelServer::start(SMALL.script()).unwrap();
     let mut died = false;
@@ -209,14 +209,21 @@ fn die_at(point: &str, project: &Project, arguments: &[&str]) -> bool {
     died
 }
 
-const SMALL: Size = Size { domains: [2, 2], tasks: 3 };
+pub const SMALL: Size = Size { domains: [2, 2], tasks: 3 };
+
+/// Whether `crashes` looks at it: a run that is asked for nothing more never comes
+/// there.
+fn is_elsewhere(point: &str) -> bool {
+    let parts = ["check:", "queue:", "merger:", "rollback:", "going back:", "undo:", "prune:"];
+    parts.iter().any(|part| point.starts_with(part))
+}
 
 #[test]
 fn a_run_that_dies_between_two_steps_goes_on() {
-    for point in crash_points() {
+    for point in crash_points().iter().filter(|point| !is_elsewhere(point)) {
         let project = SMALL.project();
         Remote::of(&project);
-        let died = die_at(&point, &project, &[]);
+        let died = die_at(point, &project, &[]);
         assert_eq!(died, !point.starts_with("uncommitted:"), "{point}");
         SMALL.assert_done_once(&project);
         run_another(&project);
@@ -225,11 +232,11 @@ fn a_run_that_dies_between_two_steps_goes_on() {
 
 #[test]
 fn the_same_with_a_branch_that_is_checked_out_nowhere() {
-    for point in crash_points() {
+    for point in crash_points().iter().filter(|point| !is_elsewhere(point)) {
         let project = SMALL.project();
         Remote::of(&project);
         project.git(&["switch", "--quiet", "--create", "elsewhere"]);
-        let died = die_at(&point, &project, &[]);
+        let died = die_at(point, &project, &[]);
         let of_a_tree = point.starts_with("branch:") || point.starts_with("uncommitted:");
         assert_eq!(died, !of_a_tree, "no tree moves: {point}");
         SMALL.assert_done_once(&project);

@@ -234,6 +234,43 @@ fn what_a_hostile_command_leaves_behind_stops_nobody() {
 }
 
 #[test]
+fn nobody_works_in_folders_where_a_command_was_stopped() {
+    let project = Project::new(&[("a.txt", "a\n")]);
+    let seen = project.beside("seen");
+    fs::create_dir(&seen).unwrap();
+    // Where there are no namespaces, what it has started may go on to write there.
+    let look = format!("stat -c %i . ~ >> {}/folders", seen.display());
+    let deep = format!("{look}; for i in $(seq 400); do mkdir d; cd d; done; sleep 60");
+    let server = ModelServer::start(Script::new([
+        plan(&["one", "two"]),
+        domain("one", &[("Write b", "b.txt")]),
+        domain("two", &[("Write c", "c.txt")]),
+        Rule::worker(&["Task: Write b\n", "Attempt: 1"]).turn(command(&deep)).turn(
+            call("finish_task", json!({ "success": false, "summary": "It was stopped." }))
+                .expects(&["stopped", "deep"]),
+        ),
+        Rule::worker(&["Task: Write b\n", "Attempt: 2"])
+            .turn(command(&look))
+            .turn(write_file("b.txt", "b\n").expects(&["exit code 0"]))
+            .turn(finish_task("Done.")),
+        writer("Write c", "c.txt", "c\n"),
+        content_judge(),
+    ]))
+    .unwrap();
+    let mut run_it = code_agent(&project);
+    run_it.args(["--goal", "Write", "--max-workers", "1", "--allow-write"]).arg(&seen);
+    run(run_it.args(model(&server))).expect_code(0);
+    assert_eq!(server.violations(), Vec::<String>::new());
+    project.assert_sound();
+    let folders = fs::read_to_string(seen.join("folders")).unwrap();
+    let mut folders: Vec<&str> = folders.lines().collect();
+    assert_eq!(folders.len(), 4);
+    folders.sort_unstable();
+    folders.dedup();
+    assert_eq!(folders.len(), 4, "each time another checkout and another home");
+}
+
+#[test]
 fn a_path_that_is_not_there_is_refused_before_the_run() {
     let project = Project::new(&[("a.txt", "a\n")]);
     let server = ModelServer::start(Script::default()).unwrap();

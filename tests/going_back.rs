@@ -169,6 +169,42 @@ fn what_was_pushed_goes_by_a_commit_and_others_work_stays() {
 }
 
 #[test]
+fn what_was_pushed_to_where_git_does_not_look_goes_by_a_commit_too() {
+    let project = project();
+    let remote = Remote::of(&project);
+    project.git(&["config", "--unset-all", "remote.origin.fetch"]);
+    project.git(&["update-ref", "-d", "refs/remotes/origin/main"]);
+    let id = finished(&project, &[]);
+    let end = project.git(&["rev-parse", "main"]);
+    assert_eq!(remote.git(&["rev-parse", "main"]), end);
+    assert!(!project.git(&["for-each-ref"]).contains("refs/remotes"));
+    call(&project, &["undo", &id]).expect_code(0);
+    assert_eq!(project.git(&["rev-parse", "main^"]), end);
+    project.git(&["push", "--quiet", "origin", "main"]);
+    // What could not be pushed is nobody else's.
+    let project = self::project();
+    project.git(&["remote", "add", "origin", "/nowhere"]);
+    let begin = project.git(&["rev-parse", "main"]);
+    let id = finished(&project, &[]);
+    call(&project, &["undo", &id]).expect_code(0);
+    assert_eq!(project.git(&["rev-parse", "main"]), begin);
+}
+
+#[test]
+fn what_was_taken_back_goes_with_its_run_and_its_commit_is_told() {
+    let project = project();
+    let id = finished(&project, &[]);
+    let end = project.git(&["rev-parse", "main"]);
+    call(&project, &["undo", &id]).expect_code(0);
+    let pruned = call(&project, &["prune", &id]).expect_code(0);
+    assert!(pruned.stdout.contains("pruned: 3 references"), "{}", pruned.stdout);
+    assert!(pruned.stdout.contains(&end[..10]), "{}", pruned.stdout);
+    assert!(!project.git(&["for-each-ref"]).contains("code-agent"));
+    project.git(&["branch", "again", &end[..10]]);
+    assert_eq!(project.git(&["show", "again:b.txt"]), "b");
+}
+
+#[test]
 fn kept_files_outlive_gc_until_the_run_is_pruned() {
     let project = project();
     let server = ModelServer::start(Script::new([
@@ -207,8 +243,9 @@ fn kept_files_outlive_gc_until_the_run_is_pruned() {
 fn nothing_is_pruned_that_no_branch_holds_but_by_force() {
     let project = project();
     let id = finished(&project, &[]);
-    call(&project, &["undo", &id]).expect_code(0);
-    let kept = |project: &Project| project.git(&["for-each-ref", "refs/code-agent/undone"]);
+    // Only the run has its work now.
+    project.git(&["reset", "--quiet", "--hard", "HEAD~4"]);
+    let kept = |project: &Project| project.git(&["for-each-ref", "refs/code-agent/runs"]);
     let database = project.path().join(".code-agent/code_agent_tasks.db");
     let old = "UPDATE runs SET created_at = '2020-01-01', ended_at = '2020-01-02T00:00:00.000Z'";
     rusqlite::Connection::open(&database).unwrap().execute(old, []).unwrap();
@@ -222,7 +259,7 @@ fn nothing_is_pruned_that_no_branch_holds_but_by_force() {
     assert_eq!(young.stdout, "");
     assert!(kept(&project).contains(&id));
     let pruned = call(&project, &["prune", "--older-than", "30d", "--force"]).expect_code(0);
-    assert!(pruned.stdout.contains("pruned: 3 references"), "{}", pruned.stdout);
+    assert!(pruned.stdout.contains("pruned: 2 references"), "{}", pruned.stdout);
     assert_eq!(kept(&project), "");
     call(&project, &["prune"]).expect_code(2);
     assert!(database.exists());

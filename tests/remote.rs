@@ -38,6 +38,10 @@ impl Remote {
         git(&self.path, arguments)
     }
 
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// A hook of the remote's own.
     pub fn hook(&self, name: &str, script: &str) {
         let path = self.path.join("hooks").join(name);

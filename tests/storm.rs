@@ -7,12 +7,13 @@
 //! `STORM=full` makes it 1,000 tasks in 64 slots.
 
 use std::collections::BTreeMap;
+use std::process::Command;
 
-use model_server::{ModelServer, Rule, Script, Turn, calls, finish_task};
+use model_server::{ModelServer, Rule, Script, Turn, call, calls, finish_merge, finish_task};
 use serde_json::json;
 
 use crate::chaos::{Random, Seen, kills, number, seed};
-use crate::program::{code_agent_without_merger, model, resume, run};
+use crate::program::{code_agent, code_agent_without_merger, model, resume, run};
 use crate::project::Project;
 use crate::scripts::{content_judge, edit, plan, spawn, task, write_file};
 use crate::watched::Watched;
@@ -23,20 +24,25 @@ const DOMAINS: usize = 5;
 /// Lines between two places of the hot file, so that git can merge changes of
 /// neighbours.
 const LINES_BETWEEN: usize = 4;
+/// Of ten tasks, the one that is red first.
+const RED: usize = 3;
 const END: &str = "the end of the crowded file\n";
 
 #[derive(Clone, Copy)]
 struct Storm {
     tasks: usize,
     slots: usize,
+    /// Nothing lands that was not checked as it lands, and one task in ten is red at
+    /// its first attempt; mergers are asked for what collides.
+    strict: bool,
 }
 
 /// The full one, or one that fits into every run of the tests.
 fn storm() -> Storm {
     if std::env::var("STORM").is_ok_and(|size| size == "full") {
-        Storm { tasks: 1_000, slots: 64 }
+        Storm { tasks: 1_000, slots: 64, strict: false }
     } else {
-        Storm { tasks: 100, slots: 16 }
+        Storm { tasks: 100, slots: 16, strict: false }
     }
 }
 
@@ -60,16 +66,34 @@ fn file(task: usize) -> String {
     }
 }
 
-fn work(task: usize) -> Rule {
+fn work(task: usize, attempts: &str) -> Rule {
     let line = line(task);
     let change: Turn = match task % 10 {
         0 => edit("hot.txt", &format!("place {task:04}: free"), &line),
         5 => edit("crowded.txt", END, &format!("{line}\n{END}")),
         _ => write_file(&file(task), &format!("{line}\n")),
     };
-    Rule::worker(&[&format!("Task: {}\n", title(task))])
+    Rule::worker(&[&format!("Task: {}\n", title(task)), attempts])
         .turn(change)
         .turn(finish_task("It is taken."))
+}
+
+/// What the strict check turns away.
+fn red(task: usize) -> Rule {
+    Rule::worker(&[&format!("Task: {}\n", title(task)), "Attempt: 1"])
+        .turn(write_file(&file(task), "red\n"))
+        .turn(finish_task("It is taken."))
+}
+
+const CHECK: &str = "! grep -rqx red made && ! grep -q '<<<<' crowded.txt";
+
+/// Takes the lines of both sides.
+fn merger() -> Rule {
+    let both = "grep ^place crowded.txt | sort -u > both; echo 'the end of the crowded file' >> both; \
+                mv both crowded.txt";
+    Rule::merger(&[])
+        .turn(call("run_command", json!({ "command": both })))
+        .turn(finish_merge(true, "Both are there.").expects(&["exit code 0"]))
 }
 
 impl Storm {
@@ -80,13 +104,30 @@ impl Storm {
         Project::new(&[("hot.txt", &hot), ("crowded.txt", END)])
     }
 
+    fn command(self, project: &Project, server: &ModelServer) -> Command {
+        let mut command = match self.strict {
+            true => code_agent(project),
+            false => code_agent_without_merger(project),
+        };
+        if self.strict {
+            command.args(["--check", CHECK, "--check-strict", "--rollback"]);
+        }
+        command.args(["--goal", "Take all places", "--max-workers", &self.slots.to_string()]);
+        command.args(model(server));
+        command
+    }
+
     fn script(self) -> Script {
         let planners = self.tasks.div_ceil(IN_A_DOMAIN);
         let first: Vec<String> = (0..planners.min(DOMAINS)).map(planner).collect();
         let first: Vec<&str> = first.iter().map(String::as_str).collect();
         let mut rules = vec![plan(&first), content_judge()];
         rules.extend((0..planners).map(|number| self.plan_domain(number, planners)));
-        rules.extend((0..self.tasks).map(work));
+        if self.strict {
+            rules.push(merger());
+            rules.extend((0..self.tasks).filter(|task| task % 10 == RED).map(red));
+        }
+        rules.extend((0..self.tasks).map(|task| work(task, "Attempt: ")));
         Script::new(rules)
     }
 
@@ -138,23 +179,18 @@ fn a_storm_of_landings_loses_and_doubles_nothing() {
     let storm = storm();
     let project = storm.project();
     let server = ModelServer::start(storm.script()).unwrap();
-    let mut command = code_agent_without_merger(&project);
-    command.args(["--goal", "Take all places", "--max-workers", &storm.slots.to_string()]);
-    run(command.args(model(&server))).expect_code(0);
+    run(&mut storm.command(&project, &server)).expect_code(0);
     assert_eq!(server.violations(), Vec::<String>::new());
     storm.assert_nothing_lost(&project);
 }
 
-#[test]
-fn a_storm_under_sigkill_loses_and_doubles_nothing() {
-    let (storm, seed) = (storm(), seed());
+/// Lets it go under SIGKILL, so often at most, until it is over.
+fn under_sigkill(storm: Storm, project: &Project) {
+    let seed = seed();
     let count = number("CHAOS_KILLS").unwrap_or(8);
     println!("CHAOS_SEED={seed} CHAOS_KILLS={count}");
-    let project = storm.project();
     let server = ModelServer::start(storm.script()).unwrap();
-    let mut command = code_agent_without_merger(&project);
-    command.args(["--goal", "Take all places", "--max-workers", &storm.slots.to_string()]);
-    let mut program = Watched::start(command.arg("--json").args(model(&server)));
+    let mut program = Watched::start(storm.command(project, &server).arg("--json"));
     let (mut seen, mut killed) = (Seen::default(), 0);
     // Most tasks land and are completed; where the run ends first, that is all.
     let steps = (storm.tasks * 3 / 2) as u64;
@@ -165,7 +201,7 @@ fn a_storm_under_sigkill_loses_and_doubles_nothing() {
         std::thread::sleep(kill.pause);
         program.kill();
         killed += 1;
-        program = Watched::start(resume(&project).arg("--json"));
+        program = Watched::start(resume(project).arg("--json"));
     }
     println!("killed {killed} times");
     assert!(2 * killed >= count, "only {killed} of {count} kills came before the run's end");
@@ -174,5 +210,25 @@ fn a_storm_under_sigkill_loses_and_doubles_nothing() {
         assert!(ended.stderr.contains("there is no run to go on with"), "{}", ended.stderr);
     }
     assert_eq!(server.violations(), Vec::<String>::new());
-    storm.assert_nothing_lost(&project);
+    storm.assert_nothing_lost(project);
+}
+
+#[test]
+fn a_storm_under_sigkill_loses_and_doubles_nothing() {
+    let storm = storm();
+    under_sigkill(storm, &storm.project());
+}
+
+#[test]
+fn a_storm_under_sigkill_with_a_strict_check_and_a_merger_never_goes_red() {
+    let storm = Storm { strict: true, ..storm() };
+    let project = storm.project();
+    under_sigkill(storm, &project);
+    // Nothing red or with markers is in any commit.
+    for commit in project.git(&["rev-list", "main"]).lines() {
+        let grep = ["grep", "--quiet", "-e", "^red$", "-e", "<<<<", commit];
+        assert!(!project.tries(&grep), "{commit} is red");
+    }
+    let merged: u32 = project.query("SELECT count(*) FROM events WHERE kind = 'merged'");
+    println!("{merged} merges");
 }

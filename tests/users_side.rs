@@ -6,13 +6,17 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use model_server::{ModelServer, Rule, Script, call};
+use model_server::{ModelServer, Rule, Script, call, finish_task};
 use serde_json::json;
 
-use crate::program::{Ended, bare, code_agent, code_agent_at, default_plugins, model, run};
+use crate::conflicts::together;
+use crate::program::{
+    Ended, bare, code_agent, code_agent_at, code_agent_without_merger, default_plugins, model,
+    resume, run,
+};
 use crate::project::Project;
 use crate::remote::{Remote, git};
-use crate::scripts::{content_judge, domain, plan, write_file, writer};
+use crate::scripts::{content_judge, domain, edit, plan, write_file, writer};
 
 fn script_with(worker: Rule) -> Script {
     Script::new([
@@ -222,4 +226,81 @@ fn a_branch_of_origin_that_can_not_be_compared_is_said_and_the_run_begins() {
     let said = "whether the branch is behind origin can't be said";
     assert!(ended.stderr.contains(said), "{}", ended.stderr);
     assert_eq!(project.read("b.txt"), "b\n");
+}
+
+#[test]
+fn filters_and_drivers_of_the_repository_never_run() {
+    let text: String = (1..=20).map(|number| format!("line {number}\n")).collect();
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n";
+    let attributes = "*.txt filter=evil merge=evil diff=evil\n*.bin filter=lfs merge=lfs -text\n";
+    let project =
+        Project::new(&[("a.txt", &text), ("big.bin", pointer), (".gitattributes", attributes)]);
+    let mark = project.beside("mark");
+    let evil = format!("touch {}; cat", mark.display());
+    for (driver, commands) in
+        [("filter.evil", &["clean", "smudge"][..]), ("filter.lfs", &["clean", "smudge"])]
+    {
+        for name in commands {
+            project.git(&["config", &format!("{driver}.{name}"), &evil]);
+        }
+        project.git(&["config", &format!("{driver}.required"), "true"]);
+    }
+    project.git(&["config", "merge.evil.driver", &format!("touch {}; false", mark.display())]);
+    fs::remove_file(&mark).ok();
+    let server = ModelServer::start(Script::new([
+        plan(&["left", "right"]),
+        domain("left", &[("Write left", "a.txt")]),
+        domain("right", &[("Write right", "a.txt")]),
+        together("Write left", edit("a.txt", "line 2\n", "the second\n")),
+        together("Write right", edit("a.txt", "line 19\n", "the last but one\n")),
+        content_judge(),
+    ]))
+    .unwrap();
+    let mut command = code_agent_without_merger(&project);
+    command.args(["--goal", "Both", "--max-workers", "2"]).args(model(&server));
+    run(&mut command).expect_code(0);
+    assert_eq!(server.violations(), Vec::<String>::new());
+    assert!(!mark.exists(), "something of the repository's ran");
+    let merged =
+        text.replace("line 2\n", "the second\n").replace("line 19\n", "the last but one\n");
+    assert_eq!(project.read("a.txt"), merged);
+    assert_eq!(project.read("big.bin"), pointer);
+    assert_eq!(project.query::<u32>("SELECT max(attempt) FROM tasks"), 1);
+    project.assert_sound();
+}
+
+#[test]
+fn repositories_that_share_a_cache_leave_each_others_checkouts_alone() {
+    let (project, other) = (project(), self::project());
+    let server = ModelServer::start(script_with(writer("Write b", "b.txt", "b\n"))).unwrap();
+    let mut command = code_agent(&project);
+    command.args(["--goal", "Write"]).args(model(&server));
+    let died = run(command.env("CODE_AGENT_CRASH_AT", "landing: landed"));
+    assert!(died.signal.is_some(), "{}", died.stderr);
+    let checkouts = || fs::read_dir(project.beside("cache/code-agent/checkouts")).unwrap().count();
+    assert_eq!(checkouts(), 1, "nobody was there to remove them");
+    let mut beside = code_agent(&other);
+    go(beside.env("XDG_CACHE_HOME", project.beside("cache"))).expect_code(0);
+    assert_eq!(checkouts(), 1, "a run of another repository leaves them alone");
+    run(&mut resume(&project)).expect_code(0);
+    for project in [&project, &other] {
+        assert_eq!((project.read("b.txt"), project.read("c.txt")), ("b\n".into(), "c\n".into()));
+        project.assert_sound();
+    }
+}
+
+#[test]
+fn a_worker_that_has_nothing_to_change_is_done_and_makes_no_commit() {
+    let project = project();
+    let nothing = Rule::worker(&["Task: Write b\n"])
+        .turn(write_file("a.txt", "a\n"))
+        .turn(call("git_commit_and_push", json!({ "message": "Nothing" })))
+        .turn(call("run_command", json!({ "command": "touch empty; rm empty; mkdir -p x/y" })))
+        .turn(finish_task("It is there already."));
+    let server = ModelServer::start(script_with(nothing)).unwrap();
+    run(code_agent(&project).args(["--goal", "Write"]).args(model(&server))).expect_code(0);
+    assert_eq!(server.violations(), Vec::<String>::new());
+    project.assert_sound();
+    assert_eq!(project.git(&["log", "--format=%s", "main"]), "Write c\nBegin");
+    assert_eq!(project.query::<u32>("SELECT count(*) FROM tasks WHERE status = 'completed'"), 2);
 }

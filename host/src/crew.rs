@@ -7,6 +7,7 @@
 mod judging;
 mod merging;
 mod retreating;
+mod sharing;
 mod trial;
 
 use std::collections::{BTreeMap, HashMap};
@@ -17,13 +18,13 @@ use crate::agent::{
     blocking, note_outside,
 };
 use crate::clock::Clock;
-use crate::cycle::Crew;
+use crate::cycle::{Crew, Stop};
 use crate::events::Event;
 use crate::lm::budget::Ledger;
 use crate::plugin::{CallFailure, Plugins};
 use crate::queue::{Claim, RunStore, Store};
 use crate::repo::path::CheckoutPath;
-use crate::repo::{BranchOutcome, Checkouts, Lander, Published, Repository};
+use crate::repo::{BranchOutcome, Checkouts, Lander, Repository};
 use crate::sandbox::Sandbox;
 use crate::transcript::{About, CallTranscript, Journal};
 use crate::types::{
@@ -117,11 +118,17 @@ impl HostCrew {
     }
 
     async fn slot(&self, name: &str) -> Result<Arc<Slot>> {
-        if let Some(slot) = self.known_slots().get(name) {
-            return Ok(slot.clone());
+        let known = self.known_slots().get(name).cloned();
+        if let Some(slot) = known.filter(|slot| !slot.is_spoilt()) {
+            return Ok(slot);
         }
         let slot = Slot::open(&self.checkouts, name).await?;
-        self.known_slots().insert(name.to_owned(), slot.clone());
+        let spoilt = self.known_slots().insert(name.to_owned(), slot.clone());
+        let throwing_away = move || {
+            drop(spoilt);
+            Ok(())
+        };
+        blocking("throwing a slot away", throwing_away).await?;
         Ok(slot)
     }
 
@@ -372,37 +379,8 @@ impl Crew for HostCrew {
         self.judge(brief, report).await
     }
 
-    async fn publish(&self) -> Result<()> {
-        // What is not this run's is not its business to push.
-        if !self.push || self.store.landed().await?.is_empty() {
-            return Ok(());
-        }
-        let before = self.head().await?;
-        let (repository, run) = (self.repository.clone(), self.store.run().to_owned());
-        let time = self.clock.milliseconds() / 1000;
-        let published = blocking("pushing", move || repository.publish(&run, time)).await?;
-        let merged = self.head().await? != before;
-        let branch = self.repository.branch().to_owned();
-        match published {
-            Published::NoRemote | Published::UpToDate => {}
-            Published::Pushed { commit } => {
-                self.store.record("host", Event::Pushed { branch, commit, merged }).await?;
-            }
-            Published::NotPushed { why } => {
-                let message = format!(
-                    "what has landed was not pushed to `{branch}` of origin, and the run goes on: \
-                     {why}"
-                );
-                self.store.record("host", Event::Warning { message }).await?;
-            }
-        }
-        if !merged {
-            return Ok(());
-        }
-        match self.end_cycle().await? {
-            Some(message) => self.store.record("host", Event::Branch { message }).await,
-            None => Ok(()),
-        }
+    async fn publish(&self, stop: Stop) -> Result<()> {
+        self.share(stop).await
     }
 
     async fn end_cycle(&self) -> Result<Option<String>> {

@@ -207,8 +207,7 @@ impl Run {
         let (early, told) = watch::channel(false);
         let cycles = run_cycles(&store, &crew, options.limits(), told);
         let (cycles, ended) = spending.watch(&store, cycles, stop, early).await;
-        let closed =
-            spending.close(&store).await.and(telling::disk_use(&store, &crew.checkouts).await);
+        let closed = spending.close(&store).await;
         let wound_down = wind_down(&store, &repository, lander, crew, &ended).await.and(closed);
         let used_up = spending.ended(&ended);
         let result = result(cycles, ended, used_up.is_some(), wound_down.err());

@@ -9,10 +9,10 @@ use tokio::sync::Semaphore;
 
 use super::commands::ended;
 use super::{Setup, Slot, blocking};
-use crate::Result;
 use crate::repo::Checkouts;
 use crate::sandbox::{self, Job, LONGEST_TIME, Ran, Sandbox};
 use crate::types::CheckResult;
+use crate::{Result, crash};
 
 /// Runs the user's check.
 pub struct Checker {
@@ -54,6 +54,7 @@ impl Checker {
         let ran = self.look(commit).await?;
         // What stopped it may have been left by those before, or be the disk's.
         let ran = if ran.stopped.is_some() { self.look(commit).await? } else { ran };
+        crash::point("check: ran");
         let passed = ran.exit_code == Some(0);
         let output = if passed { ran.output } else { format!("{}\n{}", ended(&ran), ran.output) };
         Ok(CheckResult { command_line: self.command_line.clone(), passed, output })

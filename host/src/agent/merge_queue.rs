@@ -14,7 +14,7 @@ use crate::queue::{RunStore, Store};
 use crate::repo::{LandError, Landed, Lander, Landing, Repository, Stack, stack};
 use crate::transcript::CallTranscript;
 use crate::types::CheckResult;
-use crate::{Error, Result};
+use crate::{Error, Result, crash};
 
 /// How many are checked together at most: a culprit among them costs as many
 /// checks more as this can be halved.
@@ -136,6 +136,7 @@ impl MergeBench {
         for (waiting, commit) in &together {
             self.tell(waiting, commit, true).await;
         }
+        crash::point("queue: checked");
         let mut next = self.land(together).await;
         next.extend(rest.map(|(waiting, _)| waiting));
         next.append(&mut later);

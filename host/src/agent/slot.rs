@@ -31,7 +31,6 @@ pub struct Slot {
     spoilt: AtomicBool,
     /// What the user's setup command has prepared it for.
     prepared: Mutex<Option<Prepared>>,
-    checkouts: Arc<Checkouts>,
 }
 
 impl Slot {
@@ -39,16 +38,16 @@ impl Slot {
     pub async fn open(checkouts: &Arc<Checkouts>, name: &str) -> Result<Arc<Self>> {
         let (checkouts, name) = (checkouts.clone(), name.to_owned());
         blocking("making a checkout", move || {
+            let checkout = checkouts.open(&name)?;
             Ok(Arc::new(Self {
-                checkout: Arc::new(checkouts.open(&name)?),
+                temporary: checkout.temporary()?,
+                home: checkout.home()?,
+                checkout: Arc::new(checkout),
                 busy: Arc::default(),
-                temporary: checkouts.temporary(&name)?,
-                home: checkouts.home(&name)?,
                 used: AtomicBool::default(),
                 spoilt: AtomicBool::default(),
                 prepared: Mutex::default(),
                 name,
-                checkouts,
             }))
         })
         .await
@@ -59,7 +58,6 @@ impl Slot {
     pub async fn stand_on(&self, commit: &str) -> Result<()> {
         let alone = self.busy.clone().write_owned().await;
         let (checkout, commit) = (self.checkout.clone(), commit.to_owned());
-        let (checkouts, name) = (self.checkouts.clone(), self.name.clone());
         let spoilt = self.spoilt.swap(false, Ordering::AcqRel);
         if spoilt {
             *self.prepared.lock().await = None;
@@ -70,8 +68,8 @@ impl Slot {
             if spoilt {
                 checkout.start_anew()?;
             }
-            checkouts.temporary(&name)?;
-            checkouts.home(&name)?;
+            checkout.temporary()?;
+            checkout.home()?;
             checkout.reset(&commit)
         })
         .await
@@ -83,6 +81,13 @@ impl Slot {
         if ran.stopped.is_some() {
             self.spoil();
         }
+    }
+
+    /// Whether a command was stopped in it. Where there are no namespaces, what that
+    /// has started may live and write there still, so that nobody else should work
+    /// in these folders.
+    pub fn is_spoilt(&self) -> bool {
+        self.spoilt.load(Ordering::Acquire)
     }
 
     /// Lets the next one who stands in it find nothing of those before.

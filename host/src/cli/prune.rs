@@ -12,12 +12,12 @@ use clap::Args;
 
 use super::look::{LookArguments, find_run};
 use super::run::absolute;
-use super::terminal::print;
+use super::terminal::{print, short};
 use crate::clock::{Clock, format_milliseconds};
 use crate::config::duration;
 use crate::queue::RunRow;
-use crate::repo::{Repository, remove_checkouts};
-use crate::{Error, Options, Result, transcript};
+use crate::repo::{Pruned, Repository, remove_checkouts};
+use crate::{Error, Options, Result, crash, transcript};
 
 #[derive(Args, Clone)]
 pub(super) struct PruneArguments {
@@ -61,12 +61,11 @@ fn prune_one(run: &RunRow, arguments: &PruneArguments) -> Result<String> {
     // Held to the end, so that nobody goes on with what is being removed.
     let _lock = repository.take(&run.id)?;
     // With the references goes what tells that a working tree was half moved.
-    if repository.tip(&run.id).is_ok() {
-        repository.recover(&run.id)?;
-    }
-    let references = repository.prune(&run.id, arguments.force)?;
+    repository.recover(&run.id)?;
+    let Pruned { references, lost } = repository.prune(&run.id, arguments.force)?;
     let cache = Options { root_path, ..options }.cache_folder()?;
     let checkouts = remove_checkouts(&cache, &run.id)?;
+    crash::point("prune: checkouts removed");
     let database = arguments.look.database()?;
     let transcript = transcript::path(database.parent().unwrap_or(Path::new("")), &run.id);
     let transcript = transcript.parent().is_some_and(Path::exists) && remove(transcript.parent())?;
@@ -74,8 +73,16 @@ fn prune_one(run: &RunRow, arguments: &PruneArguments) -> Result<String> {
         return Ok("nothing was left of it".into());
     }
     let also = |there: bool, what: &str| if there { format!(", {what}") } else { String::new() };
+    let lost: Vec<&str> = lost.iter().map(|commit| short(commit)).collect();
+    let until = match lost.as_slice() {
+        [] => String::new(),
+        lost => format!(
+            "; what no branch holds is there until git's gc, as {}: git branch NAME COMMIT brings it back",
+            lost.join(", ")
+        ),
+    };
     Ok(format!(
-        "pruned: {references} references{}{}",
+        "pruned: {references} references{}{}{until}",
         also(checkouts, "its checkouts"),
         also(transcript, "its transcript")
     ))

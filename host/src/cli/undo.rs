@@ -33,9 +33,9 @@ pub(super) async fn undo(arguments: UndoArguments) -> Result<ExitCode> {
     let _lock = repository.take(&row.id)?;
     let clock = Clock::system();
     let store = Database::open(&arguments.look.database()?)?.run(&row.id, clock.clone());
-    // One that was pruned has nothing that could be half done.
+    repository.recover(&row.id)?;
+    // Of one that was pruned nobody asks any more.
     if repository.tip(&row.id).is_ok() {
-        repository.recover(&row.id)?;
         // Else a run that goes on would do anew what is taken back here.
         settle(&store, &repository).await?;
     }

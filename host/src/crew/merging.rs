@@ -13,7 +13,7 @@ use crate::queue::{Claim, Store};
 use crate::repo::{Change, Checkout, LaidOut, lay_out, still_marked};
 use crate::transcript::About;
 use crate::types::{Brief, Collision, MergeRequest, Report, Role};
-use crate::{Error, Result, Setback};
+use crate::{Error, Result, Setback, crash};
 
 /// How often a merger is asked in one attempt: others may land while it works.
 const TRIES: u32 = 2;
@@ -82,6 +82,7 @@ impl HostCrew {
         if let Err(error) = blocking("laying a merge out", move || lay(&checkout, &changes)).await {
             return self.not_tried(claim, &error).await;
         }
+        crash::point("merger: laid out");
         let request = MergeRequest {
             task: claim.task.clone(),
             report: report.clone(),
@@ -102,6 +103,7 @@ impl HostCrew {
                 Err(NotLanded::Conflict(why)) => return Ok(Merge::Collided(why)),
                 Err(not_landed) => return Err(not_landed.into_setback()),
             };
+        crash::point("merger: landed");
         let (task, commit) = (claim.task.id.clone(), landed.map(|landed| landed.commit));
         self.tell(claim, Event::Merged { task, commit }).await?;
         Ok(Merge::Landed(report))

@@ -118,8 +118,9 @@ pub trait Crew: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Verdict, Setback>> + Send;
 
     /// Shares what has landed with others, and takes in what they shared, if it
-    /// is to; tells of it by events.
-    fn publish(&self) -> impl Future<Output = Result<()>> + Send;
+    /// is to; tells of it by events. Ends soon once a person wishes it, wherever it
+    /// stands: the next host does what is left.
+    fn publish(&self, stop: Stop) -> impl Future<Output = Result<()>> + Send;
 
     /// Brings the cycle's work to the user's branch; returns a sentence that
     /// says what became of it, where there is something to say.
@@ -240,9 +241,8 @@ async fn run_cycle<S: Store, C: Crew>(
     let work = CycleWork::new(store, crew, brief.clone(), limits);
     let Some(workers) = work.run(open, stop.clone()).await? else { return Ok(None) };
 
-    let Some((head, check)) = finish(store, crew, &base, &mut stop).await? else {
-        return Ok(None);
-    };
+    let finished = finish(store, crew, cycle, &base, &mut stop).await?;
+    let Some((head, check)) = finished else { return Ok(None) };
     let state = store.cycle_state(cycle).await?;
     let check = check.map(|check| told(check, &state.retreats));
     let report = CycleReport {
@@ -270,10 +270,17 @@ async fn run_cycle<S: Store, C: Crew>(
 async fn finish<S: Store, C: Crew>(
     store: &S,
     crew: &Arc<C>,
+    cycle: u32,
     base: &str,
     stop: &mut Stop,
 ) -> Result<Option<(String, Option<CheckResult>)>> {
-    let head = crew.head().await?;
+    let mut head = crew.head().await?;
+    let told = store.cycle_state(cycle).await?.retreats;
+    if let Some(half_done) = told.iter().rfind(|retreat| retreat.from == head) {
+        // A host wrote it down and died before it went.
+        crew.retreat(half_done).await?;
+        head = crew.head().await?;
+    }
     let Some(mut check) = unless_stopped(stop, crew.check(&head)).await? else { return Ok(None) };
     if let Some(red) = check.take_if(|check| !check.passed) {
         let found = unless_stopped(stop, crew.find_green(base, &head, red)).await?;
@@ -282,6 +289,7 @@ async fn finish<S: Store, C: Crew>(
         if let Some(retreat) = retreat {
             // First, so that the judge hears of it whoever asks it in the end.
             store.record("host", Event::RolledBack(retreat.clone())).await?;
+            crash::point("rollback: written down");
             crew.retreat(&retreat).await?;
         }
     }
@@ -289,8 +297,8 @@ async fn finish<S: Store, C: Crew>(
     if let Some(message) = crew.end_cycle().await? {
         store.record("host", Event::Branch { message }).await?;
     }
-    // Not broken off in the middle: it moves what the run stands on.
-    crew.publish().await?;
+    // Not dropped in the middle, for it moves what the run stands on.
+    crew.publish(stop.clone()).await?;
     let published = crew.head().await?;
     if published == head {
         return Ok(Some((head, check)));

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use super::Crew;
+use super::{Crew, Stop};
 use crate::events::Event;
 use crate::queue::{
     Claim, Counts, CycleEnd, CycleState, MAX_ATTEMPTS, OpenCycle, Plan, Planner, Standing, Store,
@@ -250,7 +250,7 @@ impl Crew for FakeCrew {
         Ok(())
     }
 
-    async fn publish(&self) -> Result<()> {
+    async fn publish(&self, _stop: Stop) -> Result<()> {
         Ok(())
     }
 

@@ -35,6 +35,7 @@ const MOST_FILES: usize = 10_000;
 pub(super) const TEMPORARY: &str = "tmp";
 pub(super) const HOME: &str = "home";
 const ROOT: &str = "root";
+pub(super) const BESIDE: [&str; 3] = [TEMPORARY, HOME, ROOT];
 
 /// One slot's checkout. Its folder, and those beside it, are removed when it is
 /// dropped.
@@ -270,7 +271,7 @@ impl Checkout {
 impl Drop for Checkout {
     fn drop(&mut self) {
         let path = self.folder.path();
-        let beside = [TEMPORARY, HOME, ROOT].map(|ending| beside(path, ending));
+        let beside = BESIDE.map(|ending| beside(path, ending));
         for path in beside.iter().map(PathBuf::as_path).chain([path]) {
             match self.run_folder.close(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {

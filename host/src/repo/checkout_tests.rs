@@ -236,6 +236,36 @@ fn pipes_are_left_out_and_large_files_refused() {
 }
 
 #[test]
+fn what_a_dead_hosts_processes_still_write_is_in_nobodys_checkout() {
+    let sandbox = Sandbox::with(&[("a", "one\n"), (".gitignore", "target\n")]);
+    let run_folder = sandbox.cache().join("checkouts/r1");
+    let opened = |name: &str| {
+        fs::create_dir_all(run_folder.join(name)).unwrap();
+        cap_std::fs::Dir::open_ambient_dir(run_folder.join(name), cap_std::ambient_authority())
+            .unwrap()
+    };
+    // As a killed host leaves it, with a process at work in each of them.
+    let left = ["slot-1", "slot-1.home", "slot-1.tmp"].map(opened);
+    fs::create_dir(run_folder.join("slot-1/target")).unwrap();
+    let checkouts = Checkouts::new(sandbox.open(), "r1", &sandbox.cache(), false).unwrap();
+    let checkout = checkouts.open("slot-1").unwrap();
+    checkout.reset(&sandbox.git(&["rev-parse", "HEAD"])).unwrap();
+    let folders = [checkout.folder().path().to_owned(), checkout.home().unwrap()];
+    for left in left {
+        // Its folder may be gone; it never is somebody else's.
+        let _ = left.write("poison", "");
+    }
+    assert_eq!(names(&folders[0]), [".gitignore", "a"]);
+    assert_eq!(names(&folders[1]), Vec::<String>::new());
+    // Nor is one in which somebody works.
+    let other = checkouts.open("slot-1").unwrap();
+    assert_ne!(other.folder().path(), checkout.folder().path());
+    assert_ne!(other.home().unwrap(), checkout.home().unwrap());
+    checkout.close();
+    assert!(other.folder().path().exists() && !folders[0].exists() && !folders[1].exists());
+}
+
+#[test]
 fn folders_go_with_their_owners() {
     let sandbox = Sandbox::with(&[("a", "one\n")]);
     let (checkout, folder) = checkout(&sandbox);

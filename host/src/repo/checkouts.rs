@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use ignore::WalkBuilder;
 
-use super::checkout::{Checkout, HOME, TEMPORARY, beside};
+use super::checkout::{BESIDE, Checkout, HOME, TEMPORARY, beside};
 use super::failed;
 use super::folder::Folder;
 use super::open::Repository;
@@ -35,6 +35,9 @@ const BLOCK: u64 = 512;
 /// A dead run's folder that is just being removed is waited for so often, so
 /// far apart.
 const TRIES: u32 = 1000;
+/// So many folders of one slot at most: each but the last is one that could not
+/// be removed, or in which somebody still works.
+const MOST_FOLDERS: u32 = 10_000;
 const BETWEEN_TRIES: Duration = Duration::from_millis(10);
 
 /// A run's checkouts. Their common folder is removed when this and the last of
@@ -91,6 +94,44 @@ impl RunFolder {
     pub(super) fn keeping(&self) -> MutexGuard<'_, ()> {
         // It guards nothing that a panic could leave half done.
         self.keeping.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes what a dead host has left. A process of its may live and write there
+    /// still; what can't be removed is nobody's checkout any more.
+    fn clear(&self) -> Result<()> {
+        let doing = || format!("look for leftovers in {}", self.path.display());
+        for entry in fs::read_dir(&*self.path).map_err(failed(doing()))? {
+            let path = entry.map_err(failed(doing()))?.path();
+            if path.ends_with(KEPT) {
+                continue;
+            }
+            if let Err(error) = remove(&path) {
+                tracing::warn!(path = %path.display(), %error, "a leftover could not be removed");
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a folder for a slot that nobody has ever had: what was started in
+    /// another one of the slot may go on to write there.
+    fn make(&self, slot: &str) -> Result<PathBuf> {
+        for number in 1..=MOST_FOLDERS {
+            let name = if number == 1 { slot.to_owned() } else { format!("{slot}.{number}") };
+            let path = self.path.join(name);
+            let made = match BESIDE.iter().any(|ending| beside(&path, ending).exists()) {
+                true => Err(io::Error::from(io::ErrorKind::AlreadyExists)),
+                false => DirBuilder::new().mode(PRIVATE).create(&path),
+            };
+            match made {
+                Ok(()) => return Ok(path),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(failed(format!("make {}", path.display()))(error)),
+            }
+        }
+        Err(Error::failed(format!(
+            "there are {MOST_FOLDERS} folders of the slot {slot} in {}; remove them",
+            self.path.display()
+        )))
     }
 
     /// Removes a slot's checkout, unless it is to stay.
@@ -182,6 +223,7 @@ impl Checkouts {
         let path = fs::canonicalize(&path).map_err(failed(format!("open {}", path.display())))?;
         refuse_inside(&repository, &path)?;
         let run_folder = Arc::new(RunFolder::open(path, run, keep)?);
+        run_folder.clear()?;
         remove_leftovers(&repository, &run_folder)?;
         Ok(Self { repository, run_folder })
     }
@@ -202,25 +244,24 @@ impl Checkouts {
         sizes.map(|metadata| metadata.blocks() * BLOCK).sum()
     }
 
-    /// Opens a slot's checkout. It holds nothing (or what a dead process left)
-    /// until its first reset. A slot may be open once at a time.
+    /// Opens a slot's checkout, in a folder of its own that holds nothing until its
+    /// first reset.
     pub fn open(&self, slot: &str) -> Result<Checkout> {
         let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
         if slot.is_empty() || slot.starts_with('.') || !slot.chars().all(plain) || is_dot_git(slot)
         {
             return Err(Error::failed(format!("`{slot}` can't be the name of a slot")));
         }
-        let path = self.run_folder.path.join(slot);
-        make_private_folder(&path)?;
+        let path = self.run_folder.make(slot)?;
         let folder = Folder::open(&path).map_err(failed(format!("open {}", path.display())))?;
         Ok(Checkout::new(self.repository.clone(), folder, Arc::clone(&self.run_folder)))
     }
 }
 
-impl Checkouts {
-    /// A slot's folder for temporary files, emptied.
-    pub fn temporary(&self, slot: &str) -> Result<PathBuf> {
-        let path = beside(&self.run_folder.path.join(slot), TEMPORARY);
+impl Checkout {
+    /// The folder beside it for temporary files, emptied.
+    pub fn temporary(&self) -> Result<PathBuf> {
+        let path = beside(self.folder().path(), TEMPORARY);
         match remove(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(failed(format!("empty {}", path.display()))(error));
@@ -231,10 +272,10 @@ impl Checkouts {
         Ok(path)
     }
 
-    /// A slot's home folder, which is there as long as its checkout; a command may
+    /// The home folder beside it, which is there as long as it is; a command may
     /// have closed it.
-    pub fn home(&self, slot: &str) -> Result<PathBuf> {
-        let path = beside(&self.run_folder.path.join(slot), HOME);
+    pub fn home(&self) -> Result<PathBuf> {
+        let path = beside(self.folder().path(), HOME);
         make_private_folder(&path)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(PRIVATE))
             .map_err(failed(format!("open {}", path.display())))?;

@@ -15,14 +15,15 @@ use super::{commit_id, failed, pack};
 use crate::{Error, Result, crash};
 
 /// Lands the group; without those, if there are any, of which the log says
-/// that they come too late.
+/// that they come too late. The error beside the outcomes is one that came when
+/// the group had landed.
 pub(super) fn land_those_in_time(
     repository: &Repository,
     run: &str,
     landings: &[Landing],
     checked: Option<Oid>,
     log: &mut impl LandingLog,
-) -> Result<Vec<Outcome>> {
+) -> Result<(Vec<Outcome>, Option<Error>)> {
     let mut late: Vec<String> = Vec::new();
     loop {
         let in_time: Vec<&Landing> =
@@ -31,21 +32,21 @@ pub(super) fn land_those_in_time(
             repository.with_git(|git| land_group(repository, git, run, &in_time, checked, log))?;
         match group {
             Group::Late(more) => late.extend(more),
-            Group::Ended(outcomes) => {
+            Group::Ended(outcomes, trouble) => {
                 let mut outcomes = outcomes.into_iter();
                 let outcome_of = |landing: &Landing| {
                     let in_time = !late.contains(&landing.landing_id);
                     in_time.then(|| outcomes.next()).flatten().unwrap_or(Err(LandError::Late))
                 };
-                return Ok(landings.iter().map(outcome_of).collect());
+                return Ok((landings.iter().map(outcome_of).collect(), trouble));
             }
         }
     }
 }
 
 enum Group {
-    /// One outcome for each landing.
-    Ended(Vec<Outcome>),
+    /// One outcome for each landing, and what went wrong once they had landed.
+    Ended(Vec<Outcome>, Option<Error>),
     /// Nothing landed: these come too late.
     Late(Vec<String>),
 }
@@ -79,10 +80,10 @@ fn land_group(
     }
     if checked.is_some_and(|checked| checked != tip) {
         let outcomes = landings.iter().map(|_| Err(LandError::Unchecked)).collect();
-        return Ok(Group::Ended(outcomes));
+        return Ok(Group::Ended(outcomes, None));
     }
     if records.is_empty() {
-        return Ok(Group::Ended(outcomes));
+        return Ok(Group::Ended(outcomes, None));
     }
     pack::write_all(repository.common_directory(), run, draft.objects())?;
     crash::point("landing: objects written");
@@ -91,10 +92,12 @@ fn land_group(
         return Ok(Group::Late(late));
     }
     crash::point("landing: recorded");
-    publish(repository, git, run, start, tip)?;
-    crash::point("landing: landed");
-    log.confirm(&records)?;
-    Ok(Group::Ended(outcomes))
+    move_run(git, run, start, tip)?;
+    let told = follow(repository, git, run, start, tip).and_then(|()| {
+        crash::point("landing: landed");
+        log.confirm(&records)
+    });
+    Ok(Group::Ended(outcomes, told.err()))
 }
 
 /// What landings would come to.
@@ -171,23 +174,27 @@ fn put_on(
     Ok((commit, files))
 }
 
-/// From here on the group has landed: what goes wrong with the branch is left
-/// to the end of the cycle, which says so to the user.
-fn publish(
+fn move_run(git: &git2::Repository, run: &str, from: Oid, to: Oid) -> Result<()> {
+    let name = run_reference(run)?;
+    if move_reference(git, &name, from, to, "code-agent: landed")? {
+        return Ok(());
+    }
+    Err(Error::failed(format!(
+        "`{name}` was moved by somebody else while a group landed on it; nothing of the group \
+         landed"
+    )))
+}
+
+/// The group has landed: what goes wrong with the branch is left to the end of the
+/// cycle, which says so to the user.
+fn follow(
     repository: &Repository,
     git: &git2::Repository,
     run: &str,
     from: Oid,
     to: Oid,
 ) -> Result<()> {
-    let name = run_reference(run)?;
-    if !move_reference(git, &name, from, to, "code-agent: landed")? {
-        return Err(Error::failed(format!(
-            "`{name}` was moved by somebody else while a group landed on it; nothing of the group \
-             landed"
-        )));
-    }
-    sync_reference(repository.common_directory(), &name)?;
+    sync_reference(repository.common_directory(), &run_reference(run)?)?;
     match repository.follow(git, from, to) {
         Ok(follows) => tracing::debug!(run, follows, "the branch after a landing"),
         Err(error) => tracing::warn!(run, %error, "the branch did not follow"),

@@ -238,13 +238,19 @@ fn land_and_answer(
         answers.push((waiting.landings.len(), waiting.answer));
         landings.extend(waiting.landings);
     }
-    let mut outcomes =
-        land_those_in_time(repository, run, &landings, checked, log).unwrap_or_else(|error| {
-            tracing::error!(run, %error, "a group of landings failed");
-            landings.iter().map(|_| Err(LandError::Failed(error.clone()))).collect()
-        });
+    let failed = |error: &Error| {
+        tracing::error!(run, %error, "a group of landings failed");
+        landings.iter().map(|_| Err(LandError::Failed(error.clone()))).collect::<Vec<Outcome>>()
+    };
+    let (mut outcomes, trouble) = land_those_in_time(repository, run, &landings, checked, log)
+        .unwrap_or_else(|error| (failed(&error), None));
     for (landing, outcome) in landings.iter().zip(&outcomes) {
         log.ended(landing, outcome);
+    }
+    // It has landed all the same, and that is how it is written down; but whoever
+    // goes on would do so on rows that do not know of it.
+    if let Some(trouble) = trouble {
+        outcomes = failed(&trouble);
     }
     for (count, answer) in answers {
         let own = outcomes.drain(..count.min(outcomes.len())).collect();

@@ -235,6 +235,36 @@ fn what_could_not_be_recorded_does_not_land_and_can_be_landed_again() {
     assert_eq!(repository.tip("r1").unwrap(), landed.commit);
 }
 
+/// A log that can't write down that a group has landed, and what it hears.
+struct Forgetful(std::sync::mpsc::Sender<std::result::Result<String, LandError>>);
+
+impl LandingLog for Forgetful {
+    fn record(&mut self, _group: &[LandingRecord]) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    fn confirm(&mut self, _group: &[LandingRecord]) -> Result<()> {
+        Err(Error::failed("the disk is full"))
+    }
+
+    fn ended(&mut self, _landing: &Landing, outcome: &Outcome) {
+        self.0.send(outcome.clone().map(|landed| landed.commit)).unwrap();
+    }
+}
+
+#[test]
+fn what_has_landed_is_told_so_where_it_could_not_be_confirmed() {
+    let sandbox = Sandbox::with(&[("a", "one\n")]);
+    let repository = sandbox.open();
+    let base = repository.begin("r1").unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    let lander = Lander::start(&repository, "r1", Forgetful(tell)).unwrap();
+    let outcome = land(&lander, landing("l1", &base, vec![written("a", "two\n")]));
+    assert_eq!(outcome, Err(LandError::Failed(Error::failed("the disk is full"))));
+    assert_eq!(told.recv().unwrap(), Ok(repository.tip("r1").unwrap()));
+    assert_ne!(repository.tip("r1").unwrap(), base);
+}
+
 #[test]
 fn a_reference_that_somebody_moved_fails_the_group_and_the_next_reads_it_anew() {
     let sandbox = Sandbox::with(&[("a", "one\n")]);

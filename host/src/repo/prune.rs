@@ -1,44 +1,60 @@
 //! Removing what a run has left in the repository: its references, and with them
 //! what only they hold.
 
-use git2::ObjectType;
+use git2::{ObjectType, Oid};
 
 use super::failed;
 use super::open::Repository;
+use super::rollback::ROLLED_BACK;
+use super::shared::PUSHED;
+use super::undo::UNDONE;
 use super::working_tree::descends;
 use super::worktrees::name_some;
-use crate::{Error, Result};
+use crate::{Error, Result, crash};
 
 /// Below it lie a folder for each kind of reference, and in that the runs'.
 pub(super) const OURS: &str = "refs/code-agent/";
 
+/// What was removed of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pruned {
+    /// How many references there were.
+    pub references: usize,
+    /// The commits that no branch holds: git forgets them in time.
+    pub lost: Vec<String>,
+}
+
 impl Repository {
-    /// Removes every reference of a run, and returns how many there were. Where
-    /// one of them holds commits that no branch has, that needs `force`.
-    pub fn prune(&self, run: &str, force: bool) -> Result<usize> {
+    /// Removes every reference of a run. Where one of them holds commits that no
+    /// branch has, that needs `force`, unless they were taken back on purpose.
+    pub fn prune(&self, run: &str, force: bool) -> Result<Pruned> {
         let git = self.git()?;
         let names = self.references_of(&git, run)?;
-        if !force {
-            let mut alone = Vec::new();
-            for name in &names {
-                if !is_on_a_branch(&git, name)? {
-                    alone.push(name.clone());
-                }
+        let (mut lost, mut alone) = (Vec::new(), Vec::new());
+        for name in &names {
+            if name.starts_with(PUSHED) {
+                continue;
             }
-            if !alone.is_empty() {
-                return Err(Error::failed(format!(
-                    "run {run} has commits that no branch holds ({}); bring them in with `git \
-                     merge`, or give --force to lose them",
-                    name_some(&alone)
-                )));
+            let Some(commit) = held_alone(&git, name)? else { continue };
+            lost.push(commit.to_string());
+            if !name.starts_with(UNDONE) && !name.starts_with(ROLLED_BACK) {
+                alone.push(name.clone());
             }
+        }
+        if !force && !alone.is_empty() {
+            return Err(Error::failed(format!(
+                "run {run} has commits that no branch holds ({}); bring them in with `git merge`, \
+                 or give --force to lose them",
+                name_some(&alone)
+            )));
         }
         for name in &names {
             git.find_reference(name)
                 .and_then(|mut reference| reference.delete())
                 .map_err(failed(format!("remove `{name}`")))?;
+            crash::point("prune: a reference removed");
         }
-        Ok(names.len())
+        Ok(Pruned { references: names.len(), lost })
     }
 
     fn references_of(&self, git: &git2::Repository, run: &str) -> Result<Vec<String>> {
@@ -57,13 +73,13 @@ impl Repository {
     }
 }
 
-/// Whether a branch, of this repository or of a remote, has the commit that the
-/// reference names. What is no commit was kept for the run alone.
-fn is_on_a_branch(git: &git2::Repository, name: &str) -> Result<bool> {
+/// The commit that the reference names, where no branch of this repository or of a
+/// remote has it. What is no commit was kept for the run alone.
+fn held_alone(git: &git2::Repository, name: &str) -> Result<Option<Oid>> {
     let doing = || format!("look who has what `{name}` holds");
     let object = git.find_reference(name).and_then(|reference| reference.peel(ObjectType::Any));
     let object = object.map_err(failed(doing()))?;
-    let Some(commit) = object.as_commit() else { return Ok(true) };
+    let Some(commit) = object.as_commit() else { return Ok(None) };
     for glob in ["refs/heads/*", "refs/remotes/*"] {
         for reference in git.references_glob(glob).map_err(failed(doing()))? {
             let holder = reference.and_then(|reference| reference.peel_to_commit());
@@ -71,9 +87,9 @@ fn is_on_a_branch(git: &git2::Repository, name: &str) -> Result<bool> {
             if let Ok(holder) = holder
                 && descends(git, holder.id(), commit.id())?
             {
-                return Ok(true);
+                return Ok(None);
             }
         }
     }
-    Ok(false)
+    Ok(Some(commit.id()))
 }

@@ -9,7 +9,7 @@ use git2::{ErrorCode, Oid, Signature, Time};
 use super::draft::MEMORY_FIRST;
 use super::merge::{Merged, merge_histories};
 use super::open::Repository;
-use super::push::{self, Called};
+use super::push::{self, Bounds, Called};
 use super::references::{move_reference, run_reference, run_tip, sync_reference};
 use super::working_tree::descends;
 use super::{failed, pack};
@@ -43,37 +43,51 @@ pub enum Published {
         /// Why, with git's words.
         why: String,
     },
+    /// Somebody wished it to stop before it got there, as far as is known; nothing
+    /// is lost.
+    Stopped,
 }
 
 impl Repository {
     /// Pushes what has landed in a run to its branch of `origin`. What others
     /// have pushed there is merged in: then the run stands on a commit whose
     /// first parent is where it stood, dated `time` (seconds since 1970-01-01
-    /// UTC). An error where a person has to merge. Nothing may be landing.
-    pub fn publish(&self, run: &str, time: i64) -> Result<Published> {
+    /// UTC). An error where a person has to merge. Nothing may be landing. Once
+    /// `stopped` says so, it ends within seconds.
+    pub fn publish(&self, run: &str, time: i64, stopped: &dyn Fn() -> bool) -> Result<Published> {
         if !self.has_remote()? {
             return Ok(Published::NoRemote);
         }
-        let published = self.push_and_merge(run, time, TIME)?;
+        let bounds = Bounds { until: Instant::now() + TIME, stopped };
+        let before = self.pushed(&self.git()?, run)?;
+        let published = self.push_and_merge(run, time, &bounds);
+        if matches!(published, Err(_) | Ok(Published::NotPushed { .. })) {
+            self.note_pushed(&self.git()?, run, before)?;
+        }
+        let published = published?;
         self.forget_fetched(&self.git()?, run)?;
         Ok(published)
     }
 
     /// The run moves only once the remote has what it moves to, so that however
     /// often others come first, its history has one merge.
-    fn push_and_merge(&self, run: &str, time: i64, longest: Duration) -> Result<Published> {
-        let begun = Instant::now();
-        let left = || longest.saturating_sub(begun.elapsed());
+    fn push_and_merge(&self, run: &str, time: i64, bounds: &Bounds<'_>) -> Result<Published> {
+        let longest = bounds.left();
         let tip = run_tip(&self.git()?, run)?;
         let (mut wanted, mut last) = (tip, String::new());
         for _ in 0..TRIES {
-            if left().is_zero() {
-                let seconds = longest.as_secs();
+            if (bounds.stopped)() {
+                return Ok(Published::Stopped);
+            }
+            if bounds.left().is_zero() {
+                let seconds = longest.as_secs_f32().round();
                 return Ok(not_pushed(&format!(
                     "others pushed before each try for {seconds} seconds. {last}"
                 )));
             }
-            match push::push(self, REMOTE, &wanted.to_string(), self.branch(), left()) {
+            // First, for whoever ends in the middle of it does not know.
+            self.note_pushed(&self.git()?, run, Some(wanted))?;
+            match push::push(self, REMOTE, &wanted.to_string(), self.branch(), bounds) {
                 Called::Well(words) if push::had_it_already(&words) => {
                     return Ok(Published::UpToDate);
                 }
@@ -83,11 +97,14 @@ impl Repository {
                     return Ok(Published::Pushed { commit: wanted.to_string() });
                 }
                 Called::NotAtAll(words) => return Ok(not_pushed(&words)),
+                Called::Stopped => return Ok(Published::Stopped),
                 Called::Badly(words) => last = words,
             }
             // Why a push failed is seen from what the remote has, not from
             // words that each server chooses itself.
-            let Some(theirs) = self.fetched(run, left())? else { return Ok(not_pushed(&last)) };
+            let Some(theirs) = self.fetched(run, bounds)? else {
+                return Ok(if (bounds.stopped)() { Published::Stopped } else { not_pushed(&last) });
+            };
             let git = self.git()?;
             if theirs == wanted {
                 self.take_in(run, tip, wanted)?;
@@ -125,10 +142,11 @@ impl Repository {
     }
 
     /// What the remote's branch stands on now; none where that is not to be had.
-    fn fetched(&self, run: &str, longest: Duration) -> Result<Option<Oid>> {
+    fn fetched(&self, run: &str, bounds: &Bounds<'_>) -> Result<Option<Oid>> {
         let name = format!("{FETCHED}{run}");
-        match push::fetch(self, REMOTE, self.branch(), &name, longest) {
+        match push::fetch(self, REMOTE, self.branch(), &name, bounds) {
             Called::Well(_) => {}
+            Called::Stopped => return Ok(None),
             Called::Badly(words) | Called::NotAtAll(words) => {
                 tracing::debug!("nothing was fetched: {}", push::quoted(&words));
                 return Ok(None);
@@ -252,12 +270,12 @@ mod tests {
         let (repository, remote) = to_push(&sandbox);
         let tip = repository.tip("r1").unwrap();
         sandbox.git(&["push", "--quiet", "origin", &format!("{tip}:main")]);
-        assert_eq!(repository.publish("r1", 0).unwrap(), Published::UpToDate);
+        assert_eq!(repository.publish("r1", 0, &|| false).unwrap(), Published::UpToDate);
         let who = ["-c", "user.name=x", "-c", "user.email=x"];
         let on_top = ["commit-tree", "-m", "on top", "-p", "main", "main^{tree}"];
         let theirs = run_git(&remote, &[&who[..], &on_top].concat());
         run_git(&remote, &["update-ref", "refs/heads/main", &theirs]);
-        assert_eq!(repository.publish("r1", 0).unwrap(), Published::UpToDate);
+        assert_eq!(repository.publish("r1", 0, &|| false).unwrap(), Published::UpToDate);
         assert_eq!(run_git(&remote, &["rev-parse", "main"]), theirs);
     }
 
@@ -274,7 +292,8 @@ mod tests {
                      first -p main 'main^{tree}')\n";
         fs::write(&hook, first).unwrap();
         fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
-        let published = repository.push_and_merge("r1", 0, Duration::from_secs(3)).unwrap();
+        let bounds = Bounds { until: Instant::now() + Duration::from_secs(3), stopped: &|| false };
+        let published = repository.push_and_merge("r1", 0, &bounds).unwrap();
         let Published::NotPushed { why } = published else { panic!("{published:?}") };
         assert!(why.contains("3 seconds") || why.contains("git was ended"), "{why}");
         let tries = fs::read_to_string(remote.join("tries")).unwrap().lines().count();

@@ -5,9 +5,10 @@
 use std::io::{self, PipeReader, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
@@ -18,6 +19,8 @@ use crate::lm::Provider;
 /// what it said once it has ended: an ssh that stays for later calls keeps the
 /// pipe open.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How often to look whether it is still wanted.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 /// Bytes of its words that are kept, and characters that a sentence quotes.
 const LONGEST_OUTPUT: usize = 64 * 1024;
 const LONGEST_QUOTE: usize = 1500;
@@ -43,6 +46,22 @@ pub(super) enum Called {
     Badly(String),
     /// It could not be started, or did not end in time.
     NotAtAll(String),
+    /// It was ended, since nobody wants it any more.
+    Stopped,
+}
+
+/// How long git may take: until its time is over, or until somebody wishes it to
+/// stop.
+pub(super) struct Bounds<'a> {
+    pub(super) until: Instant,
+    pub(super) stopped: &'a dyn Fn() -> bool,
+}
+
+impl Bounds<'_> {
+    /// The time that is left.
+    pub(super) fn left(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
+    }
 }
 
 /// Pushes a commit to a branch of the remote.
@@ -51,13 +70,13 @@ pub(super) fn push(
     remote: &str,
     commit: &str,
     branch: &str,
-    time: Duration,
+    bounds: &Bounds<'_>,
 ) -> Called {
     let mut command = git(repository);
     command.args(["push", "--porcelain", "--no-verify", "--no-follow-tags"]);
     command.args(["--recurse-submodules=no", remote]);
     command.arg(format!("{commit}:refs/heads/{branch}"));
-    call(command, time)
+    call(command, bounds)
 }
 
 /// Fetches a branch of the remote into a reference of ours.
@@ -66,13 +85,13 @@ pub(super) fn fetch(
     remote: &str,
     branch: &str,
     into: &str,
-    time: Duration,
+    bounds: &Bounds<'_>,
 ) -> Called {
     let mut command = git(repository);
     command.args(["fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-auto-gc"]);
     command.args(["--no-write-fetch-head", remote]);
     command.arg(format!("+refs/heads/{branch}:{into}"));
-    call(command, time)
+    call(command, bounds)
 }
 
 /// Whether the push found that the remote had the commit already.
@@ -132,10 +151,12 @@ fn names_ssh(repository: &Repository) -> bool {
     set("GIT_SSH_COMMAND") || set("GIT_SSH") || configured
 }
 
-fn call(command: Command, time: Duration) -> Called {
-    match run(command, time) {
+fn call(command: Command, bounds: &Bounds<'_>) -> Called {
+    let time = bounds.left();
+    match run(command, bounds) {
         Ok((Some(status), words)) if status.success() => Called::Well(words),
         Ok((Some(_), words)) => Called::Badly(words),
+        Ok((None, _)) if (bounds.stopped)() => Called::Stopped,
         Ok((None, words)) => Called::NotAtAll(format!(
             "git was ended after {:.1} seconds. {words}",
             time.as_secs_f32()
@@ -144,8 +165,8 @@ fn call(command: Command, time: Duration) -> Called {
     }
 }
 
-/// Runs a command to its end or the end of its time; then the status is none.
-fn run(mut command: Command, time: Duration) -> io::Result<(Option<ExitStatus>, String)> {
+/// Runs a command to its end or as far as it may go; then the status is none.
+fn run(mut command: Command, bounds: &Bounds<'_>) -> io::Result<(Option<ExitStatus>, String)> {
     let (output, writer) = io::pipe()?;
     command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
     // Ctrl-C in the host's terminal is the host's, and whatever git has started
@@ -156,17 +177,28 @@ fn run(mut command: Command, time: Duration) -> io::Result<(Option<ExitStatus>, 
     let group = Pid::from_child(&child);
     let (words, read) = read_on(output)?;
     let ended = wait_on(child)?;
-    let status = match ended.recv_timeout(time) {
-        Ok(status) => Some(status?),
-        Err(_) => {
-            end(group, &ended);
-            None
-        }
-    };
+    let status = end_of(&ended, bounds).transpose()?;
+    if status.is_none() {
+        end(group, &ended);
+    }
     // That the pipe is still open is no reason to wait longer.
     let _ = read.recv_timeout(PATIENCE);
     let words = String::from_utf8_lossy(&lock(&words)).into_owned();
     Ok((status, words))
+}
+
+/// Waits for the end of a command, unless it takes too long.
+fn end_of(
+    ended: &mpsc::Receiver<io::Result<ExitStatus>>,
+    bounds: &Bounds<'_>,
+) -> Option<io::Result<ExitStatus>> {
+    loop {
+        match ended.recv_timeout(bounds.left().min(BETWEEN_LOOKS)) {
+            Ok(status) => return Some(status),
+            Err(RecvTimeoutError::Timeout) if !bounds.left().is_zero() && !(bounds.stopped)() => {}
+            Err(_) => return None,
+        }
+    }
 }
 
 /// Ends a command with all that it has started. Asked to end, git removes its
@@ -213,6 +245,7 @@ fn lock(words: &Mutex<Vec<u8>>) -> MutexGuard<'_, Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::io::{BufRead, BufReader};
 
     use super::*;
@@ -246,19 +279,34 @@ mod tests {
         assert_eq!(said_at_its_end(stubborn), "");
     }
 
+    fn within(time: Duration) -> Bounds<'static> {
+        Bounds { until: Instant::now() + time, stopped: &|| false }
+    }
+
+    #[test]
+    fn what_nobody_wants_any_more_is_ended() {
+        let looks = Cell::new(0);
+        let stopped = || looks.replace(looks.get() + 1) > 2;
+        let until = Instant::now() + Duration::from_secs(3600);
+        let called = call(shell("sleep 1000 & wait"), &Bounds { until, stopped: &stopped });
+        assert_eq!(called, Called::Stopped);
+    }
+
     #[test]
     fn what_does_not_end_in_time_is_said_so() {
-        let called = call(shell("echo begun; sleep 1000 & wait"), Duration::from_millis(300));
+        let time = within(Duration::from_millis(300));
+        let called = call(shell("echo begun; sleep 1000 & wait"), &time);
         let Called::NotAtAll(words) = called else { panic!("{called:?}") };
         assert!(words.contains("git was ended after") && words.contains("begun"), "{words}");
     }
 
     #[test]
     fn words_are_kept_up_to_a_bound_and_the_end_is_told() {
-        let called = call(shell("yes line | head -c 1000000; exit 3"), Duration::from_secs(60));
+        let minute = within(Duration::from_secs(60));
+        let called = call(shell("yes line | head -c 1000000; exit 3"), &minute);
         let Called::Badly(words) = called else { panic!("{called:?}") };
         assert_eq!(words.len(), LONGEST_OUTPUT);
-        let nothing = call(Command::new("/nowhere/git"), Duration::from_secs(60));
+        let nothing = call(Command::new("/nowhere/git"), &minute);
         assert!(matches!(nothing, Called::NotAtAll(_)), "{nothing:?}");
     }
 

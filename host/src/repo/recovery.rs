@@ -17,7 +17,7 @@ use git2::{ErrorCode, Oid};
 
 use super::open::Repository;
 use super::prune::OURS;
-use super::references::{run_tip, sync_reference};
+use super::references::{run_reference, run_tip, sync_reference};
 use super::tree::difference;
 use super::worktrees::{self, Holder};
 use super::{commit_id, failed, kept, pack};
@@ -29,7 +29,11 @@ const MOVING: &str = "refs/code-agent/moving/";
 /// How libgit2 names an object that it has not written whole. Git's own gc
 /// knows other names and leaves these.
 const UNFINISHED: &str = "tmp_object_git2_";
-/// To write an object takes milliseconds; after this, nobody does any more.
+/// The lock of the file that holds references which git has packed. Whose it is
+/// can't be seen.
+const PACKED_LOCK: &str = "packed-refs.lock";
+/// To write an object or that file takes milliseconds; after this, nobody does any
+/// more.
 const ABANDONED_AFTER: Duration = Duration::from_secs(60);
 
 impl Repository {
@@ -37,21 +41,45 @@ impl Repository {
     /// the branch's lock may call it: what is found here is a dead host's.
     pub fn recover(&self, run: &str) -> Result<()> {
         let git = self.git()?;
-        let tip = run_tip(&git, run)?;
+        let moving_to = moving(&git, run)?;
+        let tip = match self.is_there(&git, run)? {
+            true => Some(run_tip(&git, run)?),
+            false => None,
+        };
         let common = self.common_directory();
         remove_locks_of(common, run)?;
-        // Others write the branch too; a lock of ours names the run's tip, or
-        // nothing where the host died before it wrote.
-        let ours = |text: &str| text.trim().is_empty() || text.trim() == tip.to_string();
+        // Others write the branch too; a lock of ours names where the run stands or
+        // the branch moves, or nothing where the host died before it wrote.
+        let ours = |text: &str| {
+            let named = [tip, moving_to].into_iter().flatten();
+            text.trim().is_empty() || named.map(|id| id.to_string()).any(|id| id == text.trim())
+        };
         remove_lock(&common.join(format!("{}.lock", self.branch_reference())), ours)?;
         pack::remove_leftovers(common, run)?;
         kept::remove_locks(common, run)?;
-        remove_unfinished_objects(&common.join("objects"), SystemTime::now())?;
-        let Some(to) = moving(&git, run)? else { return Ok(()) };
-        for holder in worktrees::holders(self)? {
-            mend(&holder, to)?;
+        let now = SystemTime::now();
+        remove_abandoned(&common.join("objects"), |name| name.starts_with(UNFINISHED), now)?;
+        remove_abandoned(common, |name| name == PACKED_LOCK, now)?;
+        if let Some(to) = moving_to {
+            for holder in worktrees::holders(self)? {
+                mend(&holder, to)?;
+            }
+            self.moved(&git, run)?;
         }
-        self.moved(&git, run)
+        match tip {
+            Some(_) => self.stay(&git, run),
+            None => self.gone_back(&git, run),
+        }
+    }
+
+    /// Whether the run has its reference: one that was pruned has none.
+    fn is_there(&self, git: &git2::Repository, run: &str) -> Result<bool> {
+        let name = run_reference(run)?;
+        match git.find_reference(&name) {
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(false),
+            Err(error) => Err(failed(format!("look for `{name}`"))(error)),
+        }
     }
 
     /// Whether the run's reference contains the commit.
@@ -217,19 +245,21 @@ fn remove_new(git: &git2::Repository, file: &Path, name: &str) -> Result<(), git
     Ok(())
 }
 
-/// Removes what a dead process has left of objects; another one's in the making
-/// stay.
-fn remove_unfinished_objects(folder: &Path, now: SystemTime) -> Result<()> {
-    let doing = || failed(format!("look for unfinished objects in {}", folder.display()));
+/// Removes files of these names that a dead process has left in a folder; another
+/// one's in the making stay.
+fn remove_abandoned(folder: &Path, meant: impl Fn(&str) -> bool, now: SystemTime) -> Result<()> {
+    let doing = || failed(format!("look for what a dead process left in {}", folder.display()));
     for entry in fs::read_dir(folder).map_err(doing())? {
         let entry = entry.map_err(doing())?;
         let modified = entry.metadata().and_then(|metadata| metadata.modified());
         let age = modified.ok().and_then(|modified| now.duration_since(modified).ok());
-        let is_unfinished = entry.file_name().to_string_lossy().starts_with(UNFINISHED);
-        if is_unfinished && age.is_some_and(|age| age > ABANDONED_AFTER) {
+        if meant(&entry.file_name().to_string_lossy())
+            && age.is_some_and(|age| age > ABANDONED_AFTER)
+        {
             match fs::remove_file(entry.path()) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(failed("remove an unfinished object")(error));
+                    let path = entry.path();
+                    return Err(failed(format!("remove {}", path.display()))(error));
                 }
                 _ => {}
             }
@@ -247,11 +277,26 @@ mod tests {
             fs::write(folder.path().join(name), "").unwrap();
         }
         let left = || fs::read_dir(folder.path()).unwrap().count();
-        remove_unfinished_objects(folder.path(), SystemTime::now()).unwrap();
+        let unfinished = |name: &str| name.starts_with(UNFINISHED);
+        remove_abandoned(folder.path(), unfinished, SystemTime::now()).unwrap();
         assert_eq!(left(), 3);
         let later = SystemTime::now() + ABANDONED_AFTER + Duration::from_secs(1);
-        remove_unfinished_objects(folder.path(), later).unwrap();
+        remove_abandoned(folder.path(), unfinished, later).unwrap();
         assert_eq!(left(), 2);
+    }
+
+    #[test]
+    fn a_lock_of_packed_references_goes_once_nobody_can_mean_it() {
+        let sandbox = files();
+        let (repository, _) = landed(&sandbox);
+        let lock = sandbox.top().join(".git/packed-refs.lock");
+        fs::write(&lock, "").unwrap();
+        repository.recover("r1").unwrap();
+        assert!(lock.exists(), "somebody may be writing it");
+        let past = SystemTime::now() - ABANDONED_AFTER - Duration::from_secs(1);
+        fs::File::options().write(true).open(&lock).unwrap().set_modified(past).unwrap();
+        repository.recover("r1").unwrap();
+        assert!(!lock.exists());
     }
 
     use super::super::landing::{Lander, LandingRecord};

@@ -2,11 +2,13 @@
 //! path can name, folders without rights, any number of entries. Needs the same
 //! stack and the same few open files for all of them, for it never descends:
 //! what lies in a folder is moved up to the top first. Knows nothing of what
-//! ought to be there.
+//! ought to be there. Somebody may still be writing there: then it gives up after
+//! some time.
 
 use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use cap_fs_ext::DirExt;
 use cap_std::fs::{Dir, DirEntry, Permissions, PermissionsExt};
@@ -15,6 +17,9 @@ use super::compare::is_absent;
 
 /// What an owner needs to list and change a folder.
 const RIGHTS: u32 = 0o700;
+/// Far longer than even millions of files take. Whoever writes faster than it
+/// removes would keep it for ever.
+const LONGEST: Duration = Duration::from_secs(600);
 
 /// Removes whatever lies at a path; it is an error where nothing does.
 pub(super) fn remove(directory: &Dir, path: &Path) -> io::Result<()> {
@@ -27,21 +32,26 @@ pub(super) fn remove(directory: &Dir, path: &Path) -> io::Result<()> {
 
 /// Removes all that lies in the folder at a path.
 pub(super) fn empty(directory: &Dir, path: &Path) -> io::Result<()> {
+    empty_until(directory, path, Instant::now() + LONGEST)
+}
+
+fn empty_until(directory: &Dir, path: &Path, until: Instant) -> io::Result<()> {
     give_rights(directory, path)?;
     let top = directory.open_dir_nofollow(path)?;
     let mut number = 0;
     // What was moved up is there to be found the next time.
-    while empty_once(&top, &mut number)? {}
+    while empty_once(&top, &mut number, until)? {}
     Ok(())
 }
 
 /// Removes what a look at the folder shows, and moves up what lay in that.
 /// Returns whether there was anything.
-fn empty_once(top: &Dir, number: &mut u64) -> io::Result<bool> {
+fn empty_once(top: &Dir, number: &mut u64, until: Instant) -> io::Result<bool> {
     let mut found = false;
     for entry in top.entries()? {
         let entry = entry?;
         found = true;
+        in_time(until)?;
         if is_removed(top, &entry)? {
             continue;
         }
@@ -49,13 +59,28 @@ fn empty_once(top: &Dir, number: &mut u64) -> io::Result<bool> {
         let folder = top.open_dir_nofollow(&name)?;
         for below in folder.entries()? {
             let below = below?;
+            in_time(until)?;
             if !is_removed(&folder, &below)? {
                 move_up(&folder, &below.file_name(), top, number)?;
             }
         }
-        present(top.remove_dir(&name))?;
+        match present(top.remove_dir(&name)) {
+            // Somebody has written into it since: it is found the next time.
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+            removed => removed?,
+        }
     }
     Ok(found)
+}
+
+fn in_time(until: Instant) -> io::Result<()> {
+    if Instant::now() < until {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::TimedOut,
+        "it is not empty yet: somebody still writes into it",
+    ))
 }
 
 /// Removes a file or an empty folder. Of any other folder it sees to it that
@@ -167,6 +192,31 @@ mod tests {
         remove(&opened(folder.path()), Path::new("top")).unwrap();
         assert!(!top.exists());
         assert!(kept.join("file-0").exists() && kept.join("folder-0").exists());
+    }
+
+    #[test]
+    fn who_writes_faster_than_it_removes_keeps_nobody_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("top/a/b")).unwrap();
+        let above = opened(folder.path());
+        let over = empty_until(&above, Path::new("top"), Instant::now()).unwrap_err();
+        assert_eq!(over.kind(), io::ErrorKind::TimedOut);
+        // Beside somebody who writes for a while, it comes to an end.
+        let (begun, wait) = std::sync::mpsc::channel();
+        let top = folder.path().join("top");
+        let writer = std::thread::spawn(move || {
+            for number in 0..20_000 {
+                // The folder goes now and then, with what is in it.
+                let made = fs::create_dir_all(top.join(format!("{}/in", number % 7)));
+                let _ = made.and_then(|()| fs::write(top.join("0/in/file"), ""));
+                begun.send(()).ok();
+            }
+        });
+        wait.recv().unwrap();
+        empty(&above, Path::new("top")).unwrap();
+        writer.join().unwrap();
+        empty(&above, Path::new("top")).unwrap();
+        assert_eq!(fs::read_dir(folder.path().join("top")).unwrap().count(), 0);
     }
 
     #[test]

@@ -5,14 +5,14 @@ use git2::{Oid, Sort};
 
 use super::open::Repository;
 use super::references::{move_reference, run_reference, sync_reference};
-use super::undo::is_shared;
+use super::shared::is_shared;
 use super::working_tree::descends;
 use super::{commit_id, failed};
-use crate::{Error, Result};
+use crate::{Error, Result, crash};
 
 /// Where what was moved back from is kept; hidden from `git branch`, kept by
 /// `git gc`.
-const ROLLED_BACK: &str = "refs/code-agent/rolled-back/";
+pub(super) const ROLLED_BACK: &str = "refs/code-agent/rolled-back/";
 
 /// One commit on a run's way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,23 +93,48 @@ impl Repository {
         git.reference(&kept, from, true, "code-agent: rolled back")
             .map_err(failed(format!("make `{kept}`")))?;
         sync_reference(self.common_directory(), &kept)?;
+        crash::point("rollback: kept");
+        let branch = self.branch_commit(&git)?.filter(|_| self.auto_commit());
+        let Some(branch) = branch.filter(|branch| *branch != to) else {
+            self.move_run_back(&git, run, from, to)?;
+            return Ok(None);
+        };
+        self.going_back(&git, run, from, branch)?;
+        let moved = self.move_run_back(&git, run, from, to);
+        crash::point("rollback: run moved");
+        let left = moved.and_then(|()| self.move_branch_back(&git, run, branch, from, to));
+        crash::point("rollback: branch moved");
+        let removed = self.gone_back(&git, run);
+        left.and_then(|why| removed.map(|()| why))
+    }
+
+    fn move_run_back(&self, git: &git2::Repository, run: &str, from: Oid, to: Oid) -> Result<()> {
         let name = run_reference(run)?;
-        if !move_reference(&git, &name, from, to, "code-agent: rolled back")? {
+        if !move_reference(git, &name, from, to, "code-agent: rolled back")? {
             return Err(Error::failed(format!(
                 "`{name}` was moved by somebody else while it was rolled back; nothing moved"
             )));
         }
-        sync_reference(self.common_directory(), &name)?;
-        let branch = self.branch_commit(&git)?.filter(|_| self.auto_commit());
-        let Some(branch) = branch.filter(|branch| *branch != to) else { return Ok(None) };
-        if !descends(&git, branch, to)? {
+        sync_reference(self.common_directory(), &name)
+    }
+
+    /// Returns why the branch stays where it is, where it should not.
+    fn move_branch_back(
+        &self,
+        git: &git2::Repository,
+        run: &str,
+        branch: Oid,
+        from: Oid,
+        to: Oid,
+    ) -> Result<Option<String>> {
+        if !descends(git, branch, to)? {
             return Ok(None);
         }
-        if !descends(&git, from, branch)? {
+        if !descends(git, from, branch)? {
             let why = "it has commits of others on top, which are theirs to move";
-            return Ok(descends(&git, branch, from)?.then(|| why.to_owned()));
+            return Ok(descends(git, branch, from)?.then(|| why.to_owned()));
         }
-        Ok(self.bring_branch(&git, run, branch, to).err().map(|why| why.to_string()))
+        Ok(self.bring_branch(git, run, branch, to).err().map(|why| why.to_string()))
     }
 }
 

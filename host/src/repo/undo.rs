@@ -11,12 +11,13 @@ use super::draft::MEMORY_FIRST;
 use super::merge::{Merged, merge_sides};
 use super::open::Repository;
 use super::references::{move_reference, run_reference, run_tip, sync_reference};
+use super::shared::is_shared;
 use super::working_tree::{BranchOutcome, descends};
 use super::{commit_id, failed, pack, worktrees};
-use crate::{Error, Result};
+use crate::{Error, Result, crash};
 
 /// Where what was taken back is kept; hidden from `git branch`, kept by `git gc`.
-const UNDONE: &str = "refs/code-agent/undone/";
+pub(super) const UNDONE: &str = "refs/code-agent/undone/";
 
 /// How something was taken back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -55,6 +56,7 @@ impl Repository {
         git.reference(&kept, branch, true, "code-agent: undo")
             .map_err(failed(format!("make `{kept}`")))?;
         sync_reference(self.common_directory(), &kept)?;
+        crash::point("undo: kept");
         match self.bring_both(&git, run, tip, branch, to) {
             Ok(()) => Ok(Undone { to: to.to_string(), reverted: !moves, kept }),
             Err(error) if self.stands_on(&git, branch) => {
@@ -85,8 +87,7 @@ impl Repository {
         )))
     }
 
-    /// Moves run and branch, or neither. The run comes first: where the host dies
-    /// in between, a branch that is ahead of it is nothing new to it.
+    /// Moves run and branch, or neither.
     fn bring_both(
         &self,
         git: &git2::Repository,
@@ -95,11 +96,27 @@ impl Repository {
         branch: Oid,
         to: Oid,
     ) -> Result<()> {
-        if let Some(tip) = tip {
-            self.bring_run(git, run, tip, to)?;
-        }
+        // Of a run that was pruned only the branch is left to move.
+        let Some(tip) = tip else { return self.bring_branch(git, run, branch, to) };
+        self.going_back(git, run, tip, branch)?;
+        let brought = self.bring_one_by_one(git, run, tip, branch, to);
+        let removed = self.gone_back(git, run);
+        brought.and(removed)
+    }
+
+    fn bring_one_by_one(
+        &self,
+        git: &git2::Repository,
+        run: &str,
+        tip: Oid,
+        branch: Oid,
+        to: Oid,
+    ) -> Result<()> {
+        self.bring_run(git, run, tip, to)?;
+        crash::point("undo: run moved");
         let brought = self.bring_branch(git, run, branch, to);
-        if let (Err(error), Some(tip)) = (&brought, tip)
+        crash::point("undo: branch moved");
+        if let Err(error) = &brought
             && self.stands_on(git, branch)
         {
             self.bring_run(git, run, to, tip)
@@ -187,6 +204,7 @@ impl Repository {
             [holder] => {
                 self.moving(git, run, to)?;
                 let outcome = self.move_both(holder, &work, from, to);
+                crash::point("going back: files and branch moved");
                 self.moved(git, run)?;
                 outcome?
             }
@@ -246,22 +264,6 @@ fn stretches(git: &git2::Repository, branch: Oid, landed: &[String]) -> Result<V
         stretches.push(Stretch { from, to });
     }
     Ok(stretches)
-}
-
-/// Whether a remote has it, as far as is known here: then to move the branch
-/// back would only last until the next pull.
-pub(super) fn is_shared(git: &git2::Repository, commit: Oid) -> Result<bool> {
-    let doing = "look what the remotes have";
-    for reference in git.references_glob("refs/remotes/*").map_err(failed(doing))? {
-        let target = reference.and_then(|reference| reference.peel_to_commit());
-        // A remote's HEAD may name a branch that is gone.
-        if let Ok(theirs) = target
-            && descends(git, theirs.id(), commit)?
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 fn short(id: Oid) -> String {

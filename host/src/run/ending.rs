@@ -21,13 +21,25 @@ pub(super) async fn wind_down(
     crew: Arc<HostCrew>,
     ended: &Ended,
 ) -> Result<()> {
-    blocking("the end of landing", move || {
+    let closing = move || {
         lander.close();
+        Ok(())
+    };
+    blocking("the end of landing", closing).await?;
+    let brought = bring_in_line(store, repository, ended).await;
+    // To look at large checkouts and to remove them takes its time: the branch
+    // does not wait for that.
+    let told = telling::disk_use(store, &crew.checkouts).await;
+    let removing = move || {
         // The checkouts go with the crew.
         drop(crew);
         Ok(())
-    })
-    .await?;
+    };
+    blocking("removing the checkouts", removing).await?;
+    brought.and(told)
+}
+
+async fn bring_in_line(store: &RunStore, repository: &Repository, ended: &Ended) -> Result<()> {
     settle(store, repository).await?;
     let finished = *ended == Ended::Judged;
     let (at, run) = (repository.clone(), store.run().to_owned());
