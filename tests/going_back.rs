@@ -154,6 +154,41 @@ fn what_a_dead_host_has_not_written_down_goes_too_and_is_not_done_anew() {
 }
 
 #[test]
+fn what_was_taken_back_is_not_told_as_if_it_were_there() {
+    let project = project();
+    let server = ModelServer::start(Script::new([
+        crate::scripts::plan(&["one", "two"]),
+        domain("one", &[("Write b", "b.txt")]),
+        domain("two", &[("Write c", "c.txt")]),
+        writer("Write b", "b.txt", "b\n"),
+        writer("Write c", "c.txt", "c\n"),
+        Rule::judge(&["The host says: what it landed as", "is no longer on the branch"])
+            .turn(submit_verdict("stop", false, "It is gone again.")),
+        // Before, the judge is not to be had, so that the run can be gone on with.
+        Rule::judge(&[]).fail_first(3, 400, None),
+    ]))
+    .unwrap();
+    run(code_agent(&project).args(["--goal", "Write"]).args(model(&server))).expect_code(1);
+    let task: String = project.query("SELECT id FROM tasks WHERE title = 'Write b'");
+    let gone = "no longer on the branch";
+    let show = |arguments: &[&str]| {
+        let all = [&["show", &task], arguments].concat();
+        call(&project, &all).expect_code(0).stdout
+    };
+    assert!(!show(&[]).contains(gone));
+    assert!(show(&["--json"]).contains("\"on_branch\":true"));
+    let id: String = project.query("SELECT run_id FROM runs");
+    call(&project, &["undo", &id]).expect_code(0);
+    assert!(show(&[]).contains(gone), "{}", show(&[]));
+    assert!(show(&["--json"]).contains("\"on_branch\":false"));
+    run(&mut crate::program::resume(&project)).expect_code(1);
+    assert_eq!(server.violations(), Vec::<String>::new());
+    // Where the run is pruned, its branch says so.
+    call(&project, &["prune", &id, "--force"]).expect_code(0);
+    assert!(show(&[]).contains(gone), "{}", show(&[]));
+}
+
+#[test]
 fn what_was_pushed_goes_by_a_commit_and_others_work_stays() {
     let project = project();
     let remote = Remote::of(&project);
@@ -202,6 +237,32 @@ fn what_was_taken_back_goes_with_its_run_and_its_commit_is_told() {
     assert!(!project.git(&["for-each-ref"]).contains("code-agent"));
     project.git(&["branch", "again", &end[..10]]);
     assert_eq!(project.git(&["show", "again:b.txt"]), "b");
+}
+
+#[test]
+fn what_is_taken_back_does_not_come_again_with_a_run_that_began_on_it() {
+    let project = project();
+    let id = finished(&project, &[]);
+    let end = project.git(&["rev-parse", "main"]);
+    let server = ModelServer::start(Script::new([
+        crate::scripts::plan(&["five", "six"]).fail_first(3, 400, None),
+        domain("five", &[("Write e", "e.txt")]),
+        domain("six", &[("Write f", "f.txt")]),
+        writer("Write e", "e.txt", "e\n"),
+        writer("Write f", "f.txt", "f\n"),
+        crate::scripts::content_judge(),
+    ]))
+    .unwrap();
+    // It breaks off before anything has landed, on the commit that goes then.
+    let mut second = code_agent(&project);
+    run(second.args(["--goal", "Write more"]).args(model(&server))).expect_code(1);
+    call(&project, &["undo", &id]).expect_code(0);
+    assert_eq!(project.git(&["rev-parse", "main^"]), end, "nothing is rewritten");
+    run(&mut crate::program::resume(&project)).expect_code(0);
+    assert_eq!(files(&project, "main"), "a.txt e.txt f.txt keep.txt");
+    assert_eq!(project.read("a.txt"), "a\n");
+    assert_eq!(project.git(&["status", "--porcelain"]), "");
+    project.assert_sound();
 }
 
 #[test]

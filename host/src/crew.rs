@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::agent::{
     Account, Agent, Check, Checker, ClaimLanding, MergeQueue, RoleModels, Scope, Setup, Slot,
-    blocking, note_outside,
+    blocking, note_lost, note_outside,
 };
 use crate::clock::Clock;
 use crate::cycle::{Crew, Stop};
@@ -375,7 +375,11 @@ impl Crew for HostCrew {
     }
 
     async fn review(&self, brief: Brief, mut report: CycleReport) -> Result<Verdict, Setback> {
-        report.outcomes.iter_mut().for_each(note_outside);
+        let lost = self.lost(&report).await.map_err(Setback::Stop)?;
+        for outcome in &mut report.outcomes {
+            note_outside(outcome);
+            note_lost(outcome, &lost);
+        }
         self.judge(brief, report).await
     }
 

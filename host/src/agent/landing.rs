@@ -12,8 +12,8 @@ use crate::clock::Clock;
 use crate::events::Event;
 use crate::queue::{Claim, LandingRow, RunStore, Store};
 use crate::repo::{
-    Changes, Checkout, LandError, Landed, Lander, Landing, LandingLog, LandingRecord, NewKey,
-    Repository, stack,
+    Changes, Checkout, Filtered, LandError, Landed, Lander, Landing, LandingLog, LandingRecord,
+    NewKey, Repository, stack,
 };
 use crate::transcript::{CallTranscript, Entry, Journal, Turn};
 use crate::types::{CallError, CheckResult, Report};
@@ -21,6 +21,8 @@ use crate::{Error, Setback};
 
 /// So many places of keys are named.
 const MOST_PLACES: usize = 10;
+/// The same of files that collide.
+const MOST_FILES: usize = 20;
 
 /// Lands what belongs to one claim.
 pub struct ClaimLanding {
@@ -130,6 +132,8 @@ impl ClaimLanding {
                 let keys = checkout.new_keys(&changes);
                 refuse_keys(&keys.map_err(|error| Setback::Attempt(error.to_string()))?)?;
             }
+            let filtered = checkout.filtered(&changes);
+            refuse_filtered(&filtered.map_err(|error| Setback::Attempt(error.to_string()))?)?;
             Ok(changes)
         };
         match tokio::task::spawn_blocking(looking).await {
@@ -280,13 +284,32 @@ fn refuse_keys(keys: &[NewKey]) -> Result<(), NotLanded> {
     )))
 }
 
+/// What would land is not what git keeps of such a file.
+fn refuse_filtered(filtered: &[Filtered]) -> Result<(), NotLanded> {
+    let Some(first) = filtered.first() else { return Ok(()) };
+    let more = match filtered.len() - 1 {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Err(NotLanded::Refused(format!(
+        "`{}`{more} can't land from here: git passes it through the filter `{}`, which never runs \
+         here. Take back what you changed there, and say in your report what a person has to do",
+        first.path, first.filter
+    )))
+}
+
 fn describe_conflict(files: &[String], commits: &[String]) -> String {
     let because =
         if commits.is_empty() { String::new() } else { format!(" by {}", commits.join(", ")) };
+    let more = match files.len().saturating_sub(MOST_FILES) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let named: Vec<&str> = files.iter().take(MOST_FILES).map(String::as_str).collect();
     format!(
-        "the branch changed meanwhile{because}, and these changes collide with it in: {}. Start from the files as \
-         they are now",
-        files.join(", ")
+        "the branch changed meanwhile{because}, and these changes collide with it in: {}{more}. Start \
+         from the files as they are now",
+        named.join(", ")
     )
 }
 

@@ -7,14 +7,20 @@ use std::collections::HashSet;
 use super::HostCrew;
 use crate::Result;
 use crate::agent::{Checker, blocking};
+use crate::cycle::Crew;
 use crate::events::Event;
 use crate::queue::Store;
 use crate::repo::{Step, rolled_back_reference};
-use crate::types::{CheckResult, Retreat};
+use crate::types::{CheckResult, CycleReport, Retreat};
+
+/// So often has a commit to be red before something is rolled back for it: a test
+/// that fails by chance must not cost anybody's work.
+const SURE: u32 = 2;
 
 impl HostCrew {
     /// Looks for the last commit where the check is green, among the newest that
-    /// this run has landed one on the other.
+    /// this run has landed one on the other. Returns no way back where the check is
+    /// green when it is asked once more.
     pub(super) async fn way_back(
         &self,
         checker: &Checker,
@@ -28,9 +34,17 @@ impl HostCrew {
                 format!("Nothing was rolled back: {head} is not this run's alone.\n{}", red.output);
             return Ok((red, None));
         };
+        if let Some(mut green) = Crew::check(self, head).await?.filter(|again| again.passed) {
+            green.output = format!(
+                "The check was red on {head} at first and green when it was run once more, so nothing \
+                 was rolled back; it seems to fail by chance. At first it said:\n{}\nThen:\n{}",
+                red.output, green.output
+            );
+            return Ok((green, None));
+        }
         let from_there = steps.iter().map(|step| step.commit.as_str());
         let commits: Vec<&str> = [first.parent.as_str()].into_iter().chain(from_there).collect();
-        let (green, mut red) = checker.find_red(&commits, red).await?;
+        let (green, mut red) = checker.find_red(&commits, red, SURE).await?;
         let Some(to) = green.checked_sub(1).and_then(|last| commits.get(last)) else {
             red.output = format!(
                 "The check was red on {} already, before what this run has landed last; nothing was \
@@ -58,6 +72,18 @@ impl HostCrew {
         let is_foreign = |step: &Step| step.shared || !landed.contains(&step.commit);
         let own = steps.iter().rposition(is_foreign).map_or(0, |foreign| foreign + 1);
         Ok(steps.split_off(own))
+    }
+
+    /// Those commits of the cycle's tasks that the run was moved back over.
+    pub(super) async fn lost(&self, report: &CycleReport) -> Result<HashSet<String>> {
+        let commits = report.outcomes.iter().flat_map(|outcome| &outcome.commits);
+        let landed: Vec<String> = commits.cloned().collect();
+        if landed.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let (repository, run) = (self.repository.clone(), self.store.run().to_owned());
+        let base = report.base.clone();
+        blocking("looking what landed", move || repository.lost(&run, &base, &landed)).await
     }
 
     /// Moves the run back, and its branch where that has the work already.

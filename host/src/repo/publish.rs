@@ -58,6 +58,9 @@ impl Repository {
         if !self.has_remote()? {
             return Ok(Published::NoRemote);
         }
+        if let Some(why) = self.kept_from_push(run)? {
+            return Ok(Published::NotPushed { why });
+        }
         let bounds = Bounds { until: Instant::now() + TIME, stopped };
         let before = self.pushed(&self.git()?, run)?;
         let published = self.push_and_merge(run, time, &bounds);

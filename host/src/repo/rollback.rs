@@ -1,13 +1,14 @@
 //! Moving a run back to a commit on its way, where what came after turned out to
 //! be bad. What it stood on stays under a reference.
 
+use std::collections::HashSet;
+
 use git2::{Oid, Sort};
 
 use super::open::Repository;
-use super::references::{move_reference, run_reference, sync_reference};
-use super::shared::is_shared;
+use super::references::{move_reference, run_reference, run_tip, sync_reference};
 use super::working_tree::descends;
-use super::{commit_id, failed};
+use super::{commit_id, failed, patience, shared};
 use crate::{Error, Result, crash};
 
 /// Where what was moved back from is kept; hidden from `git branch`, kept by
@@ -50,6 +51,7 @@ impl Repository {
             walk.hide(Oid::from_str(from)?)?;
             walk.collect()
         };
+        let own = unshared(&git, from, to).map_err(failed(doing()))?;
         let mut steps = Vec::new();
         for id in list().map_err(failed(doing()))? {
             let commit = git.find_commit(id).map_err(failed(doing()))?;
@@ -58,10 +60,28 @@ impl Repository {
                 commit: id.to_string(),
                 parent: commit.parent_id(0).map_err(failed(doing()))?.to_string(),
                 title: String::from_utf8_lossy(title).into_owned(),
-                shared: is_shared(&git, id)?,
+                shared: !own.contains(&id),
             });
         }
         Ok(steps)
+    }
+
+    /// Those of these commits that the run does not hold, although it landed them
+    /// after `base`: it was moved back since.
+    pub fn lost(&self, run: &str, base: &str, landed: &[String]) -> Result<HashSet<String>> {
+        let git = self.git()?;
+        let tip = run_tip(&git, run)?;
+        let list = || -> std::result::Result<HashSet<String>, git2::Error> {
+            let mut lost: HashSet<String> = landed.iter().cloned().collect();
+            let mut walk = git.revwalk()?;
+            walk.push(tip)?;
+            walk.hide(Oid::from_str(base)?)?;
+            for id in walk {
+                lost.remove(&id?.to_string());
+            }
+            Ok(lost)
+        };
+        list().map_err(failed(format!("look what run {run} has landed since {base}")))
     }
 
     /// Whether the branch holds something that its run was moved back from.
@@ -90,7 +110,7 @@ impl Repository {
         let git = self.git()?;
         let kept = rolled_back_reference(run, from);
         let (from, to) = (commit_id(from)?, commit_id(to)?);
-        git.reference(&kept, from, true, "code-agent: rolled back")
+        patience::unless_locked(|| git.reference(&kept, from, true, "code-agent: rolled back"))
             .map_err(failed(format!("make `{kept}`")))?;
         sync_reference(self.common_directory(), &kept)?;
         crash::point("rollback: kept");
@@ -138,6 +158,27 @@ impl Repository {
     }
 }
 
+/// The commits after `from` up to `to` that no remote has, as far as is known here:
+/// one walk for all, however many branches the remotes have.
+fn unshared(
+    git: &git2::Repository,
+    from: &str,
+    to: &str,
+) -> std::result::Result<HashSet<Oid>, git2::Error> {
+    let mut walk = git.revwalk()?;
+    walk.push(Oid::from_str(to)?)?;
+    walk.hide(Oid::from_str(from)?)?;
+    for names in shared::places() {
+        for reference in git.references_glob(&names)? {
+            // A remote's HEAD may name a branch that is gone.
+            if let Ok(theirs) = reference.and_then(|reference| reference.peel_to_commit()) {
+                walk.hide(theirs.id())?;
+            }
+        }
+    }
+    walk.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::testing::Sandbox;
@@ -167,6 +208,30 @@ mod tests {
         assert_eq!(sandbox.git(&["status", "--porcelain"]), "");
         assert!(!sandbox.top().join("bad").exists() && sandbox.top().join("good").exists());
         assert!(repository.roll_back("r1", &bad, &good).is_err(), "it is not there any more");
+    }
+
+    #[test]
+    fn what_any_remote_has_is_shared_whatever_else_it_names() {
+        let sandbox = Sandbox::with(&[("a", "one\n")]);
+        let repository = sandbox.open();
+        let start = repository.begin("r1").unwrap();
+        let commit = |text: &str| {
+            sandbox.write("a", text);
+            sandbox.git(&["commit", "--quiet", "--all", "--message", text.trim()]);
+            sandbox.git(&["rev-parse", "HEAD"])
+        };
+        let (first, _, third) = (commit("two\n"), commit("three\n"), commit("four\n"));
+        let shared = || -> Vec<bool> {
+            let steps = repository.steps(&start, &third).unwrap();
+            steps.iter().map(|step| step.shared).collect()
+        };
+        assert_eq!(shared(), [false, false, false]);
+        sandbox.git(&["update-ref", "refs/remotes/other/side", &first]);
+        sandbox.git(&["symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/gone"]);
+        sandbox.git(&["update-ref", "refs/remotes/origin/file", "HEAD:a"]);
+        assert_eq!(shared(), [true, false, false]);
+        sandbox.git(&["update-ref", "refs/remotes/origin/all", &third]);
+        assert_eq!(shared(), [true, true, true]);
     }
 
     #[test]

@@ -13,12 +13,17 @@ use crate::Result;
 /// Below it, the newest commit of each run that a remote may have.
 pub(super) const PUSHED: &str = "refs/code-agent/pushed/";
 
+/// The references that tell what remotes may have.
+pub(super) fn places() -> [String; 2] {
+    ["refs/remotes/*".to_owned(), format!("{PUSHED}*")]
+}
+
 /// Whether a remote may have it: then to move the branch back would only last
 /// until the next pull.
 pub(super) fn is_shared(git: &git2::Repository, commit: Oid) -> Result<bool> {
     let doing = "look what the remotes have";
-    for names in ["refs/remotes/*", &format!("{PUSHED}*")] {
-        for reference in git.references_glob(names).map_err(failed(doing))? {
+    for names in places() {
+        for reference in git.references_glob(&names).map_err(failed(doing))? {
             let target = reference.and_then(|reference| reference.peel_to_commit());
             // A remote's HEAD may name a branch that is gone.
             if let Ok(theirs) = target

@@ -40,7 +40,7 @@ impl<S, R> Agent<S, R> {
             self.max_turns = max_turns;
         }
         let options = Options {
-            system: self.system.clone(),
+            system: std::mem::take(&mut self.system),
             tools: offered_tools(&self, tools::specs()?),
             max_output_tokens: number_setting("max-output-tokens")?,
         };
