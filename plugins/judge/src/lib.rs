@@ -5,11 +5,10 @@
 mod report;
 
 use code_agent_sdk::judge::{CycleReport, Decision, Guest, Verdict};
-use code_agent_sdk::tool::required_text;
 use code_agent_sdk::types::{Brief, Error};
-use code_agent_sdk::{Agent, OwnTool, host, message};
+use code_agent_sdk::{Agent, OwnTool, message, required_text};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
 
 /// Replies of the model; the setting `max-turns` changes it.
 const MAX_TURNS: u32 = 60;
@@ -21,23 +20,30 @@ impl Guest for Judge {
         let agent = Agent {
             system: include_str!("../prompt.md").to_owned(),
             first_message: first_message(&brief, &cycle),
-            tools: vec![submit_verdict()],
+            tools: vec![OwnTool::finish("submit_verdict", submit_verdict)],
             max_turns: MAX_TURNS,
         };
-        host::run(agent, &mut ())
+        agent.run(&mut ())
     }
 }
 
 code_agent_sdk::export_judge!(Judge);
 
-#[derive(Deserialize)]
-struct VerdictArguments {
+/// Ends your review with the decision.
+#[derive(Deserialize, JsonSchema)]
+struct SubmitVerdict {
+    /// continue: another cycle can bring the goal nearer. stop: it is reached, or
+    /// another cycle would not help.
     decision: DecisionWord,
+    /// Whether the goal is reached, by what you saw in the code. Stop with false is
+    /// an honest no.
     goal_met: bool,
+    /// What you checked, what you found and where (paths, lines), and what is still
+    /// missing.
     reasoning: String,
 }
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum DecisionWord {
     Continue,
@@ -51,80 +57,89 @@ fn first_message(brief: &Brief, cycle: &CycleReport) -> String {
            `submit_verdict`.\n"
 }
 
-fn submit_verdict() -> OwnTool<(), Verdict> {
-    OwnTool::finish(
-        "submit_verdict",
-        "Ends your review with the decision.",
-        verdict_schema(),
-        |(), arguments: VerdictArguments| verdict(arguments),
-    )
-}
-
-fn verdict(arguments: VerdictArguments) -> Result<Verdict, String> {
-    let reasoning = required_text("reasoning", &arguments.reasoning)?;
-    let decision = match arguments.decision {
-        DecisionWord::Continue if arguments.goal_met => {
+fn submit_verdict(_: &mut (), submitted: SubmitVerdict) -> Result<Verdict, Error> {
+    let SubmitVerdict { decision, goal_met, reasoning } = submitted;
+    let reasoning = required_text("reasoning", &reasoning)?;
+    let decision = match decision {
+        DecisionWord::Continue if goal_met => {
             return Err("`continue` with `goal_met` true contradicts itself: a goal that is met \
                         needs no further cycle. Decide `stop`, or set `goal_met` to false and say \
                         in `reasoning` what is missing."
-                .to_owned());
+                .into());
         }
         DecisionWord::Continue => Decision::NextCycle,
         DecisionWord::Stop => Decision::Stop,
     };
-    Ok(Verdict { decision, goal_met: arguments.goal_met, reasoning })
-}
-
-fn verdict_schema() -> Value {
-    json!({
-        "type": "object",
-        "properties": {
-            "decision": {
-                "type": "string",
-                "enum": ["continue", "stop"],
-                "description": "continue: another cycle can bring the goal nearer. stop: it is \
-                    reached, or another cycle would not help.",
-            },
-            "goal_met": {
-                "type": "boolean",
-                "description": "Whether the goal is reached, by what you saw in the code. Stop \
-                    with false is an honest no.",
-            },
-            "reasoning": {
-                "type": "string",
-                "description": "What you checked, what you found and where (paths, lines), and \
-                    what is still missing.",
-            },
-        },
-        "required": ["decision", "goal_met", "reasoning"],
-        "additionalProperties": false,
-    })
+    Ok(Verdict { decision, goal_met, reasoning })
 }
 
 #[cfg(test)]
 mod tests {
+    use code_agent_sdk::testing::{Host, Ran, brief, call, text};
+    use serde_json::{Value, json};
+
     use super::*;
 
-    fn submit(arguments: Value) -> Result<Verdict, String> {
-        verdict(serde_json::from_value(arguments).map_err(|error| error.to_string())?)
+    fn review(host: Host) -> Ran<Result<Verdict, Error>> {
+        let cycle = CycleReport {
+            overview: "all of it".into(),
+            outcomes: Vec::new(),
+            planner_failures: Vec::new(),
+            check: None,
+            rolled_back: Vec::new(),
+            base: "b1".into(),
+            head: "b2".into(),
+        };
+        host.run(|| Judge::review(brief("Add a parser"), cycle))
+    }
+
+    fn verdict(decision: &str, goal_met: bool, reasoning: &str) -> Value {
+        json!({"decision": decision, "goal_met": goal_met, "reasoning": reasoning})
     }
 
     #[test]
     fn a_verdict_is_taken_as_it_is() {
-        let text = json!({"decision": "stop", "goal_met": false, "reasoning": "stuck"});
-        let verdict = submit(text).unwrap();
-        assert_eq!((verdict.decision, verdict.goal_met), (Decision::Stop, false));
-        let text = json!({"decision": "continue", "goal_met": false, "reasoning": "more"});
-        assert_eq!(submit(text).map(|verdict| verdict.decision), Ok(Decision::NextCycle));
+        let ran = review(
+            Host::new()
+                .tool("read_file_content", |_| Ok("fn parse() {}".into()))
+                .reply(call("read_file_content", json!({"path": "src/parser.rs"})))
+                .reply(call("submit_verdict", verdict("stop", false, "stuck"))),
+        );
+        let given = ran.returned.as_ref().unwrap();
+        assert_eq!((given.decision, given.goal_met), (Decision::Stop, false));
+        assert_eq!(given.reasoning, "stuck");
+        assert_eq!(ran.results()[0].output, "fn parse() {}");
+        let first = ran.said()[0];
+        assert!(
+            first.contains("Goal: Add a parser") && first.contains("Head commit: b2"),
+            "{first}"
+        );
+        let host = Host::new().reply(call("submit_verdict", verdict("continue", false, "more")));
+        assert_eq!(review(host).returned.map(|given| given.decision), Ok(Decision::NextCycle));
     }
 
     #[test]
     fn a_verdict_without_reason_or_sense_goes_back() {
-        let text = json!({"decision": "continue", "goal_met": true, "reasoning": "done"});
-        assert!(submit(text).unwrap_err().contains("contradicts"));
-        let text = json!({"decision": "stop", "goal_met": true, "reasoning": " "});
-        assert!(submit(text).unwrap_err().contains("`reasoning`"));
-        let text = json!({"decision": "maybe", "goal_met": true, "reasoning": "r"});
-        assert!(submit(text).unwrap_err().contains("`continue`"));
+        let ran = review(
+            Host::new()
+                .reply(call("submit_verdict", verdict("continue", true, "done")))
+                .reply(call("submit_verdict", verdict("stop", true, " ")))
+                .reply(call("submit_verdict", verdict("maybe", true, "r")))
+                .reply(call("submit_verdict", verdict("stop", true, "It parses."))),
+        );
+        assert!(ran.returned.is_ok());
+        let results = ran.results();
+        for (result, part) in results.iter().zip(["contradicts", "`reasoning`", "`continue`"]) {
+            assert!(result.is_error && result.output.contains(part), "{}", result.output);
+        }
+        assert_eq!(results.len(), 4);
+    }
+
+    #[test]
+    fn a_judge_that_only_talks_gives_no_verdict() {
+        let ran = review(Host::new().reply(text("It is fine.")).reply(text("Really.")));
+        assert!(
+            matches!(ran.returned, Err(Error::Invalid(why)) if why.contains("`submit_verdict`"))
+        );
     }
 }

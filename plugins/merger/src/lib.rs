@@ -4,11 +4,10 @@
 
 use code_agent_sdk::merger::{Collision, Guest, MergeReport, MergeRequest};
 use code_agent_sdk::message::{self, bullets, clip, names, one_line, section};
-use code_agent_sdk::tool::required_text;
 use code_agent_sdk::types::{Brief, Error};
-use code_agent_sdk::{Agent, OwnTool, host};
+use code_agent_sdk::{Agent, OwnTool, required_text};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
 
 /// Replies of the model; the setting `max-turns` changes it.
 const MAX_TURNS: u32 = 60;
@@ -24,19 +23,25 @@ impl Guest for Merger {
         let agent = Agent {
             system: include_str!("../prompt.md").to_owned(),
             first_message: first_message(&brief, &request),
-            tools: vec![finish_merge()],
+            tools: vec![OwnTool::finish("finish_merge", finish_merge)],
             max_turns: MAX_TURNS,
         };
-        host::run(agent, &mut ())
+        agent.run(&mut ())
     }
 }
 
 code_agent_sdk::export_merger!(Merger);
 
-#[derive(Deserialize)]
-struct FinishArguments {
+/// Ends your work on the merge. With success, what is in your checkout lands;
+/// without, it is thrown away.
+#[derive(Deserialize, JsonSchema)]
+struct FinishMerge {
+    /// true only if both sides' work is there and no conflict marker is left.
     success: bool,
+    /// How you brought the two sides together and how you verified it; without
+    /// success, what stood in the way.
     summary: String,
+    /// Concerns and findings for the judge, one each. Often none.
     #[serde(default)]
     notes: Vec<String>,
 }
@@ -85,65 +90,29 @@ fn quoted(text: &str) -> String {
     format!("As a unified diff:\n\n{lines}")
 }
 
-fn finish_merge() -> OwnTool<(), MergeReport> {
-    OwnTool::finish(
-        "finish_merge",
-        "Ends your work on the merge. With success, what is in your checkout lands; without, it \
-         is thrown away.",
-        finish_schema(),
-        |(), arguments: FinishArguments| finish(arguments),
-    )
-}
-
-fn finish(arguments: FinishArguments) -> Result<MergeReport, String> {
-    let summary = required_text("summary", &arguments.summary)?;
-    Ok(MergeReport { success: arguments.success, summary, notes: arguments.notes })
-}
-
-fn finish_schema() -> Value {
-    json!({
-        "type": "object",
-        "properties": {
-            "success": {
-                "type": "boolean",
-                "description": "true only if both sides' work is there and no conflict marker is \
-                    left.",
-            },
-            "summary": {
-                "type": "string",
-                "description": "How you brought the two sides together and how you verified it; \
-                    without success, what stood in the way.",
-            },
-            "notes": {
-                "type": "array",
-                "items": {"type": "string"},
-                "description": "Concerns and findings for the judge, one each. Often none.",
-            },
-        },
-        "required": ["success", "summary"],
-        "additionalProperties": false,
-    })
+fn finish_merge(_: &mut (), finished: FinishMerge) -> Result<MergeReport, Error> {
+    let summary = required_text("summary", &finished.summary)?;
+    Ok(MergeReport { success: finished.success, summary, notes: finished.notes })
 }
 
 #[cfg(test)]
 mod tests {
+    use code_agent_sdk::testing::{self, Host, Ran, brief, call, draft};
+    use code_agent_sdk::types::{Task, TaskDraft};
+    use serde_json::json;
+
     use super::*;
-    use code_agent_sdk::types::{Priority, Task, TaskDraft};
 
     fn request() -> MergeRequest {
-        let draft = TaskDraft {
-            title: "Count left".into(),
-            description: "The counter says left.".into(),
-            priority: Priority::High,
-            file_paths: vec!["count.txt".into()],
-        };
+        let file_paths = vec!["count.txt".into()];
+        let draft = TaskDraft { file_paths, ..draft("Count left") };
         let collision = |path: &str, markers, description: &str| Collision {
             path: path.into(),
             markers,
             description: description.into(),
         };
         MergeRequest {
-            task: Task { id: "t".into(), draft, attempt: 1, last_error: None },
+            task: Task { draft, ..testing::task("") },
             summary: "It says left.".into(),
             notes: vec!["A doubt.".into()],
             base: "b1".into(),
@@ -158,22 +127,21 @@ mod tests {
         }
     }
 
+    fn merge(host: Host) -> Ran<Result<MergeReport, Error>> {
+        host.run(|| Merger::merge(brief("g"), request()))
+    }
+
     #[test]
     fn the_first_message_has_the_task_what_collides_and_both_sides() {
-        let brief = Brief {
-            goal: "g".into(),
-            cycle: 1,
-            max_cycles: 5,
-            instructions: None,
-            guidance: Vec::new(),
-            root_path: ".".into(),
-        };
-        let text = first_message(&brief, &request());
+        let ran = merge(
+            Host::new().reply(call("finish_merge", json!({"success": true, "summary": "both"}))),
+        );
+        let text = ran.said().concat();
         for line in [
             "Task: Count left",
             "Base commit: b1",
             "Branch commit: b2",
-            "The counter says left.",
+            "Count left.",
             "It says left.",
             "- A doubt.",
             "- `count.txt`: both sides changed the same lines. It has conflict markers of 7 characters.",
@@ -189,11 +157,16 @@ mod tests {
 
     #[test]
     fn giving_up_is_reported_as_that() {
-        let arguments: FinishArguments =
-            serde_json::from_str(r#"{"success": false, "summary": "they exclude each other"}"#)
-                .unwrap();
-        let report = finish(arguments).unwrap();
+        let ran = merge(
+            Host::new()
+                .reply(call("finish_merge", json!({"summary": "they exclude each other"})))
+                .reply(call(
+                    "finish_merge",
+                    json!({"success": false, "summary": "they exclude each other"}),
+                )),
+        );
+        let report = ran.returned.as_ref().unwrap();
         assert!(!report.success && report.notes.is_empty());
-        assert!(serde_json::from_str::<FinishArguments>(r#"{"summary": "s"}"#).is_err());
+        assert!(ran.results()[0].output.contains("missing field `success`"));
     }
 }

@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use crate::OwnTool;
 use crate::lm::{Reply, StopReason};
-use crate::session::Session;
-use crate::tool::Handler;
-use crate::tools::{ToolCall, ToolResult};
+use crate::mistake::sentence;
+use crate::own_tool::Handler;
+use crate::tools::{self, ToolCall, ToolResult};
 use crate::types::Error;
 
 /// What a call gave; the error is a text for the model.
@@ -17,18 +17,19 @@ pub(crate) type CallOutput = Result<String, String>;
 /// Carries out all calls of the reply. Returns one output for each call, in
 /// their order, and what the agent finished with, if it did.
 pub(crate) fn carry_out<S, R>(
-    session: &mut impl Session,
     tools: &[OwnTool<S, R>],
     state: &mut S,
     reply: &Reply,
 ) -> Result<(Vec<CallOutput>, Option<R>), Error> {
-    let find = |name: &str| tools.iter().find(|tool| tool.name == name);
+    let find = |name: &str| tools.iter().find(|tool| tool.name() == name);
     let mut outputs: Vec<Option<CallOutput>> = Vec::with_capacity(reply.calls.len());
     let mut for_host = Vec::new();
     for call in &reply.calls {
         outputs.push(match find(&call.name).map(|tool| &tool.handler) {
             _ if is_cut(reply, call) => Some(Err(cut_call())),
-            Some(Handler::Step(handle)) => Some(handle(state, &call.arguments)),
+            Some(Handler::Step(handle)) => {
+                Some(handle(state, &call.arguments).map_err(|error| sentence(&error)))
+            }
             Some(Handler::Finish(_)) => None,
             None => {
                 for_host.push(call.clone());
@@ -36,7 +37,7 @@ pub(crate) fn carry_out<S, R>(
             }
         });
     }
-    let mut from_host = ask_host(session, &for_host)?.into_iter();
+    let mut from_host = ask_host(&for_host)?.into_iter();
     for (call, output) in reply.calls.iter().zip(&mut outputs) {
         if output.is_none() && find(&call.name).is_none() {
             *output = from_host.next().map(into_output);
@@ -51,10 +52,13 @@ pub(crate) fn carry_out<S, R>(
             *output = Some(match &finished {
                 Some(_) => Err("Another call has finished already.".to_owned()),
                 None if failed => Err(held_back(&call.name)),
-                None => handle(state, &call.arguments).map(|result| {
-                    finished = Some(result);
-                    "Accepted.".to_owned()
-                }),
+                None => match handle(state, &call.arguments) {
+                    Ok(result) => {
+                        finished = Some(result);
+                        Ok("Accepted.".to_owned())
+                    }
+                    Err(error) => Err(sentence(&error)),
+                },
             });
         }
     }
@@ -64,11 +68,11 @@ pub(crate) fn carry_out<S, R>(
 }
 
 /// Runs the host's tools; makes sure that each call got one result.
-fn ask_host(session: &mut impl Session, calls: &[ToolCall]) -> Result<Vec<ToolResult>, Error> {
+fn ask_host(calls: &[ToolCall]) -> Result<Vec<ToolResult>, Error> {
     if calls.is_empty() {
         return Ok(Vec::new());
     }
-    let results = session.call_tools(calls)?;
+    let results = tools::call(calls)?;
     let ids = results.iter().map(|result| &result.id);
     if ids.ne(calls.iter().map(|call| &call.id)) {
         return Err(Error::Unavailable(format!(

@@ -1,37 +1,55 @@
-//! What a role needs to be a component, for authors in Rust.
+#![doc = include_str!("../docs/sdk.md")]
 //!
-//! The map: [`bindings`] is the contract in Rust; [`agent`] is the loop between a
-//! model and its tools, with [`tool`] for the role's own tools, [`repeats`] for
-//! the call that is made over and over, and [`session`] for what the loop needs
-//! of the outside; [`host`] is that outside as the contract provides it;
-//! [`message`] turns a brief into Markdown; [`planning`] is what both planners
-//! share. Owns no prompt and no role: those are the plugins'.
+//! # The map
 //!
-//! Everything but [`host`] and [`bindings`] is plain data and functions, and is
-//! tested natively. A role is a type that implements its `Guest` and hands it to
-//! its macro; `../worker` is a short example.
+//! [`agent`] is a model with its tools and [`turns`] the loop between them, with
+//! [`own_tool`] for the role's own tools and [`repeats`] for the call that is made
+//! over and over;
+//! [`tool`] is for plugins that bring tools to every role; [`message`] turns a
+//! brief into Markdown; [`planning`] is what both planners share; [`testing`] is
+//! the host that tests have. [`files`], [`git`], [`commands`] and the others are
+//! the contract's imports. Owns no prompt and no role: those are the plugins'.
 
 pub mod agent;
+mod arguments;
+#[doc(hidden)]
 pub mod bindings;
 mod calls;
-pub mod host;
+pub mod guide;
 pub mod message;
+mod mistake;
+pub mod own_tool;
+mod panics;
 pub mod planning;
 pub mod repeats;
-pub mod session;
 mod silence;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
 pub mod tool;
+pub mod turns;
 
 pub use agent::Agent;
+pub use arguments::required_text;
+pub use bindings::imports::code_agent::plugin::types;
+#[cfg(target_arch = "wasm32")]
 pub use bindings::imports::code_agent::plugin::{
-    commands, files, files_write, git, git_write, lm, log, settings, tools, types,
+    commands, files, files_write, git, git_write, lm, log, settings, tools,
 };
+pub use mistake::sentence;
+pub use own_tool::OwnTool;
+#[cfg(not(target_arch = "wasm32"))]
+pub use testing::imports::{
+    commands, files, files_write, git, git_write, lm, log, settings, tools,
+};
+pub use tool::Tool;
+
 pub use bindings::judge::export_judge;
 pub use bindings::main_planner::export_main_planner;
 pub use bindings::merger::export_merger;
 pub use bindings::sub_planner::export_sub_planner;
+#[doc(hidden)]
+pub use bindings::tool_provider::export_tool_provider;
 pub use bindings::worker::export_worker;
-pub use tool::OwnTool;
 
 /// What a main planner implements, and returns.
 pub mod main_planner {
@@ -64,4 +82,9 @@ pub mod judge {
     pub use crate::bindings::judge::exports::code_agent::plugin::judge::{
         CheckResult, CycleReport, Decision, Guest, TaskOutcome, TaskStatus, Verdict,
     };
+}
+
+/// What [`export_tools!`] implements for a tool plugin.
+pub mod tool_provider {
+    pub use crate::bindings::tool_provider::exports::code_agent::plugin::tool_provider::Guest;
 }

@@ -1,68 +1,58 @@
-//! What both planners share: the tools `spawn_sub_planner` and `submit_plan`.
-//! Owns how a domain is read and collected; how many there may be, and when a
-//! plan is good enough, is the planner's business.
+//! What both planners share: the tool `spawn_sub_planner`. Owns how a domain is
+//! read and collected; how many there may be, and when a plan is good enough, is
+//! the planner's business.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
 
-use crate::OwnTool;
 use crate::message::one_line;
-use crate::tool::required_text;
-use crate::types::Domain;
+use crate::types::{Domain, Error};
+use crate::{OwnTool, required_text};
 
-#[derive(Deserialize)]
-struct DomainArguments {
+/// Hands one domain to a sub-planner.
+#[derive(Deserialize, JsonSchema)]
+struct SpawnSubPlanner {
+    /// Two to five words, unlike all other names.
     name: String,
+    /// What is to be achieved in this domain and why; where its borders to the
+    /// other domains lie; which conventions and interfaces hold; what you found
+    /// out that its planner would have to find out again.
     description: String,
+    /// Globs relative to the repository's root, such as `src/parser/**`. They say
+    /// which files belong to this domain, including those to be created; no file
+    /// belongs to two domains.
     file_patterns: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct PlanArguments {
-    overview: String,
 }
 
 /// The tool that hands a domain to a sub-planner. It collects only: all
 /// sub-planners start together when the plan is submitted.
 pub fn spawn_sub_planner<S: 'static, R: 'static>(
     description: &str,
-    collect: impl Fn(&mut S, Domain) -> Result<String, String> + 'static,
+    collect: impl Fn(&mut S, Domain) -> Result<String, Error> + 'static,
 ) -> OwnTool<S, R> {
-    OwnTool::step("spawn_sub_planner", description, domain_schema(), move |state, arguments| {
-        collect(state, into_domain(arguments)?)
-    })
+    let spawn = move |state: &mut S, spawned| collect(state, into_domain(spawned)?);
+    OwnTool::step("spawn_sub_planner", spawn).described(description)
 }
 
-/// The tool that ends a planner's work; `handle` gets the overview.
-pub fn submit_plan<S: 'static, R: 'static>(
-    description: &str,
-    overview: &str,
-    handle: impl Fn(&mut S, String) -> Result<R, String> + 'static,
-) -> OwnTool<S, R> {
-    let schema = json!({
-        "type": "object",
-        "properties": {"overview": {"type": "string", "description": overview}},
-        "required": ["overview"],
-        "additionalProperties": false,
-    });
-    OwnTool::finish("submit_plan", description, schema, move |state, arguments: PlanArguments| {
-        handle(state, required_text("overview", &arguments.overview)?)
-    })
+fn into_domain(spawned: SpawnSubPlanner) -> Result<Domain, Error> {
+    let name = required_text("name", &spawned.name)?;
+    let description = required_text("description", &spawned.description)?;
+    Ok(Domain { name: one_line(&name), description, file_patterns: spawned.file_patterns })
 }
 
 /// Adds a domain, if its name is new and there are fewer than `most`. Returns
 /// what to tell the model.
-pub fn add_domain(
-    domains: &mut Vec<Domain>,
-    domain: Domain,
-    most: usize,
-) -> Result<String, String> {
+///
+/// # Errors
+/// `invalid` for a domain that is not added.
+pub fn add_domain(domains: &mut Vec<Domain>, domain: Domain, most: usize) -> Result<String, Error> {
     if domains.iter().any(|other| other.name == domain.name) {
         return Err(format!(
             "There is a domain `{}` already. Each domain is given once; for another area, call \
              again with another name.",
             domain.name
-        ));
+        )
+        .into());
     }
     if domains.len() >= most {
         return Err(format!(
@@ -70,7 +60,8 @@ pub fn add_domain(
              get in each other's way. `{}` was not added. Let it be part of a domain that you \
              have given, or submit the plan as it is.",
             domain.name
-        ));
+        )
+        .into());
     }
     let name = domain.name.clone();
     domains.push(domain);
@@ -79,36 +70,6 @@ pub fn add_domain(
          plan.",
         domains.len()
     ))
-}
-
-fn into_domain(arguments: DomainArguments) -> Result<Domain, String> {
-    let name = required_text("name", &arguments.name)?;
-    let description = required_text("description", &arguments.description)?;
-    Ok(Domain { name: one_line(&name), description, file_patterns: arguments.file_patterns })
-}
-
-fn domain_schema() -> Value {
-    json!({
-        "type": "object",
-        "properties": {
-            "name": {"type": "string", "description": "Two to five words, unlike all other names."},
-            "description": {
-                "type": "string",
-                "description": "What is to be achieved in this domain and why; where its borders \
-                    to the other domains lie; which conventions and interfaces hold; what you \
-                    found out that its planner would have to find out again.",
-            },
-            "file_patterns": {
-                "type": "array",
-                "items": {"type": "string"},
-                "description": "Globs relative to the repository's root, such as `src/parser/**`. \
-                    They say which files belong to this domain, including those to be created; no \
-                    file belongs to two domains.",
-            },
-        },
-        "required": ["name", "description", "file_patterns"],
-        "additionalProperties": false,
-    })
 }
 
 #[cfg(test)]
@@ -123,9 +84,13 @@ mod tests {
     fn a_domain_too_many_or_twice_is_refused_with_the_reason() {
         let mut domains = Vec::new();
         assert!(add_domain(&mut domains, domain("a"), 2).is_ok());
-        assert!(add_domain(&mut domains, domain("a"), 2).unwrap_err().contains("already"));
+        assert!(
+            add_domain(&mut domains, domain("a"), 2).unwrap_err().to_string().contains("already")
+        );
         assert!(add_domain(&mut domains, domain("b"), 2).is_ok());
-        assert!(add_domain(&mut domains, domain("c"), 2).unwrap_err().contains("the limit"));
+        assert!(
+            add_domain(&mut domains, domain("c"), 2).unwrap_err().to_string().contains("the limit")
+        );
         assert_eq!(domains, [domain("a"), domain("b")]);
     }
 }

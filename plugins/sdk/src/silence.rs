@@ -2,9 +2,9 @@
 //! once, one whose answer was cut is told so. Owns the count of such replies in a
 //! row and the words for the model.
 
-use crate::agent::QUOTED;
 use crate::lm::{Reply, StopReason};
 use crate::message::clip;
+use crate::turns::QUOTED;
 use crate::types::Error;
 
 /// So many answers in a row without a call may be cut at the output limit.

@@ -1,142 +1,170 @@
-//! A role's own tools: handled inside the component, offered to the model beside
-//! the host's. Owns their description, the reading of their arguments and what a
-//! model is told when these can't be read.
+//! The tools that a tool plugin brings. Owns what such a tool is and the macro
+//! that exports a set of them; what the host makes of them is in `../../wit`.
 
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
+use crate::arguments::{self, Described};
 use crate::tools::ToolSpec;
+use crate::types::Error;
 
-/// A tool of a role. `S` is what the role collects while it works, `R` what it
-/// returns in the end.
-pub struct OwnTool<S, R> {
-    /// Letters, digits and `_`; at most 64.
-    pub name: &'static str,
-    /// What the model is told of it.
-    pub description: String,
-    /// A JSON Schema of an object.
-    pub parameters: Value,
-    pub(crate) handler: Handler<S, R>,
+/// A tool that every role may call, brought by a tool plugin.
+///
+/// As for [`OwnTool`](crate::OwnTool), a tool is a name, a type and a function;
+/// but the function has no state, since each call gets an instance of its own. The
+/// guide has [a page about it](crate::guide::tool_plugins).
+///
+/// ```standalone_crate
+/// use code_agent_sdk::{Tool, files, types::Error};
+/// use schemars::JsonSchema;
+/// use serde::Deserialize;
+///
+/// /// Counts the lines of one file.
+/// #[derive(Deserialize, JsonSchema)]
+/// struct CountLines {
+///     /// The file, relative to the repository's root.
+///     path: String,
+/// }
+///
+/// fn count_lines(CountLines { path }: CountLines) -> Result<String, Error> {
+///     let text = files::read_lines(&path, 1, u32::MAX)?;
+///     Ok(format!("{path} has {} lines", text.lines().count()))
+/// }
+///
+/// fn tools() -> Vec<Tool> {
+///     vec![Tool::new("count_lines", count_lines)]
+/// }
+///
+/// code_agent_sdk::export_tools!(tools);
+/// ```
+pub struct Tool {
+    name: &'static str,
+    writes: bool,
+    describe: fn() -> Described,
+    handle: BoxedHandler,
 }
 
-/// What happens on a call. The error is a text for the model: what was wrong,
-/// and what would be right.
-pub(crate) enum Handler<S, R> {
-    /// The conversation goes on with this answer.
-    Step(BoxedHandler<S, String>),
-    /// The conversation is over with this result.
-    Finish(BoxedHandler<S, R>),
-}
+/// Gets the arguments as the model wrote them.
+type BoxedHandler = Box<dyn Fn(&str) -> Result<String, Error>>;
 
-/// Gets the state and the arguments as the model wrote them.
-type BoxedHandler<S, T> = Box<dyn Fn(&mut S, &str) -> Result<T, String>>;
-
-impl<S, R> OwnTool<S, R> {
-    /// A tool that answers and lets the model go on. `A` is what the arguments
-    /// are read into; its fields have to agree with `parameters`.
-    pub fn step<A: DeserializeOwned>(
+impl Tool {
+    /// A tool that changes no file. The name has letters, digits, `_` and `-`, at
+    /// most 64, and is no other tool's.
+    pub fn new<A: DeserializeOwned + JsonSchema + 'static>(
         name: &'static str,
-        description: impl Into<String>,
-        parameters: Value,
-        handle: impl Fn(&mut S, A) -> Result<String, String> + 'static,
-    ) -> Self
-    where
-        S: 'static,
-    {
-        let handler = Handler::Step(reading(name, parameters.clone(), handle));
-        Self { name, description: description.into(), parameters, handler }
+        handle: impl Fn(A) -> Result<String, Error> + 'static,
+    ) -> Self {
+        Self {
+            name,
+            writes: false,
+            describe: arguments::describe::<A>,
+            handle: Box::new(move |text| handle(arguments::read(name, text)?)),
+        }
     }
 
-    /// The tool that ends the conversation, if its handler takes the call.
-    pub fn finish<A: DeserializeOwned>(
-        name: &'static str,
-        description: impl Into<String>,
-        parameters: Value,
-        handle: impl Fn(&mut S, A) -> Result<R, String> + 'static,
-    ) -> Self
-    where
-        S: 'static,
-        R: 'static,
-    {
-        let handler = Handler::Finish(reading(name, parameters.clone(), handle));
-        Self { name, description: description.into(), parameters, handler }
+    /// The same tool, but it changes files: roles that may only read don't see it.
+    #[must_use]
+    pub fn writing(self) -> Self {
+        Self { writes: true, ..self }
     }
 
-    /// Whether a call of this tool can end the conversation.
-    pub fn finishes(&self) -> bool {
-        matches!(self.handler, Handler::Finish(_))
-    }
-
-    /// The tool as the host and the model see it.
-    pub fn spec(&self) -> ToolSpec {
+    fn spec(&self) -> ToolSpec {
+        let Described { description, parameters } = (self.describe)();
         ToolSpec {
             name: self.name.to_owned(),
-            description: self.description.clone(),
-            parameters: self.parameters.to_string(),
-            writes: false,
+            description,
+            parameters: parameters.to_string(),
+            writes: self.writes,
         }
     }
 }
 
-/// Puts the reading of the arguments before a handler.
-fn reading<S: 'static, A: DeserializeOwned, T: 'static>(
-    name: &'static str,
-    parameters: Value,
-    handle: impl Fn(&mut S, A) -> Result<T, String> + 'static,
-) -> BoxedHandler<S, T> {
-    Box::new(move |state, text| handle(state, read_arguments(name, &parameters, text)?))
+/// The tools as the host and the model see them.
+pub fn specs(tools: &[Tool]) -> Vec<ToolSpec> {
+    tools.iter().map(Tool::spec).collect()
 }
 
-/// Reads the arguments of a call; the error tells the model what to write
-/// instead.
-fn read_arguments<A: DeserializeOwned>(
-    name: &str,
-    parameters: &Value,
-    text: &str,
-) -> Result<A, String> {
-    // Some models write nothing at all for an object without fields.
-    let text = if text.trim().is_empty() { "{}" } else { text };
-    serde_json::from_str(text).map_err(|error| {
-        format!(
-            "The arguments of `{name}` can't be read: {error}. Nothing was done. Call `{name}` \
-             again with one JSON object that fits this schema: {parameters}"
-        )
-    })
-}
-
-/// A text that says something, without the space around it; the error names the
-/// field for the model.
-pub fn required_text(field: &str, text: &str) -> Result<String, String> {
-    match text.trim() {
-        "" => Err(format!("`{field}` is empty. Nothing was done. Call again with a text in it.")),
-        text => Ok(text.to_owned()),
+/// Carries out one call, as the host would have it done.
+///
+/// # Errors
+/// `not-found` where no tool has the name, `invalid` for arguments that can't be
+/// read, else what the tool's function returns.
+pub fn call(tools: &[Tool], name: &str, arguments: &str) -> Result<String, Error> {
+    crate::panics::log();
+    match tools.iter().find(|tool| tool.name == name) {
+        Some(tool) => (tool.handle)(arguments),
+        None => {
+            let names: Vec<_> = tools.iter().map(|tool| tool.name).collect();
+            Err(Error::NotFound(format!(
+                "there is no tool `{name}` here, only {}",
+                crate::message::names(&names)
+            )))
+        }
     }
+}
+
+/// Makes the crate a tool plugin. Takes the name of a function without arguments
+/// that returns its tools, a `Vec<`[`Tool`]`>`.
+#[macro_export]
+macro_rules! export_tools {
+    ($tools:path) => {
+        const _: () = {
+            struct ExportedTools;
+
+            impl $crate::tool_provider::Guest for ExportedTools {
+                fn specs() -> Result<Vec<$crate::tools::ToolSpec>, $crate::types::Error> {
+                    Ok($crate::tool::specs(&$tools()))
+                }
+
+                fn call(name: String, arguments: String) -> Result<String, $crate::types::Error> {
+                    $crate::tool::call(&$tools(), &name, &arguments)
+                }
+            }
+
+            $crate::export_tool_provider!(ExportedTools);
+        };
+    };
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Host;
     use serde::Deserialize;
-    use serde_json::json;
 
-    #[derive(Debug, Deserialize, PartialEq)]
-    struct Point {
-        x: u32,
+    /// Appends a line.
+    #[derive(Deserialize, JsonSchema)]
+    struct Append {
+        path: String,
+        line: String,
+    }
+
+    fn append(Append { path, line }: Append) -> Result<String, Error> {
+        let mut bytes = crate::files::read(&path, 0, 1 << 20)?;
+        bytes.extend_from_slice(line.as_bytes());
+        crate::files_write::write(&path, &bytes, None)?;
+        Ok("appended".to_owned())
+    }
+
+    fn tools() -> Vec<Tool> {
+        vec![Tool::new("append", append).writing()]
     }
 
     #[test]
-    fn what_can_not_be_read_is_explained() {
-        let schema = json!({"type": "object", "required": ["x"]});
-        assert_eq!(read_arguments("point", &schema, r#"{"x": 3}"#), Ok(Point { x: 3 }));
-        for (text, complaint) in [
-            ("", "missing field `x`"),
-            ("{}", "missing field `x`"),
-            (r#"{"x": "three"}"#, "invalid type"),
-            (r#"{"x": 3"#, "EOF"),
-        ] {
-            let error = read_arguments::<Point>("point", &schema, text).unwrap_err();
-            assert!(error.contains(complaint), "{error}");
-            assert!(error.contains("`point`") && error.contains(r#""required":["x"]"#), "{error}");
-        }
+    fn a_tool_says_what_it_is() {
+        let [spec] = &specs(&tools())[..] else { panic!("not one tool") };
+        assert_eq!((&*spec.name, &*spec.description), ("append", "Appends a line."));
+        assert!(spec.writes && spec.parameters.contains(r#""required":["path","line"]"#));
+    }
+
+    #[test]
+    fn a_call_finds_its_tool_and_goes_through_the_host() {
+        let arguments = r#"{"path": "a.txt", "line": "two\n"}"#;
+        let ran = Host::new()
+            .file("a.txt", "one\n")
+            .run(|| (call(&tools(), "append", arguments), call(&tools(), "prepend", "{}")));
+        assert_eq!(ran.returned.0, Ok("appended".to_owned()));
+        assert!(matches!(ran.returned.1, Err(Error::NotFound(text)) if text.contains("`append`")));
+        assert_eq!(ran.files["a.txt"], b"one\ntwo\n");
     }
 }

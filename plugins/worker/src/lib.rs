@@ -2,12 +2,11 @@
 //! first message; the loop is the SDK's, the tools that change files the host's.
 
 use code_agent_sdk::message::{self, one_line};
-use code_agent_sdk::tool::required_text;
 use code_agent_sdk::types::{Brief, Error, Priority, Task};
 use code_agent_sdk::worker::{Guest, Report};
-use code_agent_sdk::{Agent, OwnTool, git_write, host};
+use code_agent_sdk::{Agent, OwnTool, git_write, required_text};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
 
 /// Replies of the model; the setting `max-turns` changes it.
 const MAX_TURNS: u32 = 120;
@@ -19,21 +18,30 @@ impl Guest for Worker {
         let agent = Agent {
             system: include_str!("../prompt.md").to_owned(),
             first_message: first_message(&brief, &task),
-            tools: vec![finish_task()],
+            tools: vec![OwnTool::finish("finish_task", finish_task)],
             max_turns: MAX_TURNS,
         };
-        host::run(agent, &mut Finishing::default())
+        agent.run(&mut Finishing::default())
     }
 }
 
 code_agent_sdk::export_worker!(Worker);
 
-#[derive(Deserialize)]
-struct FinishArguments {
+/// Ends your work on the task. With success, what is in your checkout lands;
+/// without, it is thrown away.
+#[derive(Deserialize, JsonSchema)]
+struct FinishTask {
+    /// true only if every acceptance criterion is met.
     success: bool,
+    /// What you changed and how you verified it; without success, what stood in the
+    /// way.
     summary: String,
+    /// Concerns, deviations and findings for the judge, one each. Often none.
     #[serde(default)]
     notes: Vec<String>,
+    /// New files that a command made and that belong to the work: paths, folders or
+    /// globs, relative to the repository's top. What tools wrote and what your task
+    /// names lands anyway; other new files do not.
     #[serde(default)]
     include_files: Vec<String>,
 }
@@ -77,38 +85,23 @@ fn priority_word(priority: Priority) -> &'static str {
     }
 }
 
-fn finish_task() -> OwnTool<Finishing, Report> {
-    OwnTool::finish(
-        "finish_task",
-        "Ends your work on the task. With success, what is in your checkout lands; without, it is \
-         thrown away.",
-        finish_schema(),
-        |finishing: &mut Finishing, arguments: FinishArguments| {
-            finish(finishing, arguments, git_write::prepare)
-        },
-    )
-}
-
 /// Before work is handed in, the model hears what keeps it from landing, and once
 /// which new files would stay out. The host holds to both in any case.
-fn finish(
-    finishing: &mut Finishing,
-    arguments: FinishArguments,
-    prepare: impl FnOnce(&[String]) -> Result<Vec<String>, Error>,
-) -> Result<Report, String> {
-    let summary = required_text("summary", &arguments.summary)?;
-    if arguments.success {
-        match prepare(&arguments.include_files) {
-            Err(Error::Invalid(why)) => return Err(format!("Not accepted yet: {why}.")),
+fn finish_task(finishing: &mut Finishing, finished: FinishTask) -> Result<Report, Error> {
+    let FinishTask { success, summary, notes, include_files } = finished;
+    let summary = required_text("summary", &summary)?;
+    if success {
+        match git_write::prepare(&include_files) {
+            Err(Error::Invalid(why)) => return Err(format!("Not accepted yet: {why}.").into()),
             Ok(left_out) if !left_out.is_empty() && !finishing.told => {
                 finishing.told = true;
-                return Err(question(&left_out));
+                return Err(question(&left_out).into());
             }
             // What else may be wrong, the host says when it lands the work.
             Ok(_) | Err(_) => {}
         }
     }
-    Ok(Report { success: arguments.success, summary, notes: arguments.notes })
+    Ok(Report { success, summary, notes })
 }
 
 fn question(left_out: &[String]) -> String {
@@ -122,66 +115,38 @@ fn question(left_out: &[String]) -> String {
     )
 }
 
-fn finish_schema() -> Value {
-    json!({
-        "type": "object",
-        "properties": {
-            "success": {
-                "type": "boolean",
-                "description": "true only if every acceptance criterion is met.",
-            },
-            "summary": {
-                "type": "string",
-                "description": "What you changed and how you verified it; without success, what \
-                    stood in the way.",
-            },
-            "notes": {
-                "type": "array",
-                "items": {"type": "string"},
-                "description": "Concerns, deviations and findings for the judge, one each. Often \
-                    none.",
-            },
-            "include_files": {
-                "type": "array",
-                "items": {"type": "string"},
-                "description": "New files that a command made and that belong to the work: paths, \
-                    folders or globs, relative to the repository's top. What tools wrote and what \
-                    your task names lands anyway; other new files do not.",
-            },
-        },
-        "required": ["success", "summary"],
-        "additionalProperties": false,
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use code_agent_sdk::lm::Reply;
+    use code_agent_sdk::testing::{self, Event, Host, Ran, brief, call, draft};
     use code_agent_sdk::types::TaskDraft;
+    use serde_json::json;
 
-    fn message_of(attempt: u32, last_error: Option<&str>) -> String {
-        let brief = Brief {
-            goal: "g".into(),
-            cycle: 1,
-            max_cycles: 5,
-            instructions: None,
-            guidance: Vec::new(),
-            root_path: ".".into(),
-        };
-        let draft = TaskDraft {
-            title: "Add a parser".into(),
-            description: "It reads TOML.".into(),
-            priority: Priority::High,
-            file_paths: vec!["src/parser.rs".into()],
-        };
-        let last_error = last_error.map(str::to_owned);
-        first_message(&brief, &Task { id: "t".into(), draft, attempt, last_error })
+    use super::*;
+
+    fn work_on(task: Task, host: Host) -> Ran<Result<Report, Error>> {
+        host.run(|| Worker::run(brief("g"), task))
+    }
+
+    fn work(host: Host) -> Ran<Result<Report, Error>> {
+        work_on(testing::task("Add a parser"), host)
+    }
+
+    fn finish(include_files: &[&str]) -> Reply {
+        let arguments = json!({"success": true, "summary": "done", "include_files": include_files});
+        call("finish_task", arguments)
     }
 
     #[test]
     fn the_first_message_has_the_task_and_the_last_error_in_full() {
+        let message_of = |attempt, last_error: Option<&str>| {
+            let draft = TaskDraft { priority: Priority::High, ..draft("Add a parser") };
+            let last_error = last_error.map(str::to_owned);
+            let task = Task { draft, attempt, last_error, ..testing::task("") };
+            work_on(task, Host::new().reply(finish(&[]))).said().concat()
+        };
         let first = message_of(1, None);
-        for line in ["Task: Add a parser", "Attempt: 1", "Priority: high", "It reads TOML."] {
+        for line in ["Task: Add a parser", "Attempt: 1", "Priority: high", "Add a parser."] {
             assert!(first.lines().any(|other| other == line), "{line} is not in {first}");
         }
         assert!(!first.contains("did not land"));
@@ -190,40 +155,38 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_reported_as_one() {
-        let arguments: FinishArguments =
-            serde_json::from_str(r#"{"success": false, "summary": "no such file"}"#).unwrap();
-        let nobody = |_: &[String]| panic!("nothing lands");
-        let report = finish(&mut Finishing::default(), arguments, nobody).unwrap();
-        assert!(!report.success);
-        assert_eq!(report.summary, "no such file");
-        assert!(serde_json::from_str::<FinishArguments>(r#"{"summary": "s"}"#).is_err());
+    fn a_failure_is_reported_as_one_and_nothing_is_prepared() {
+        let host = Host::new()
+            .reply(call("finish_task", json!({"summary": "no such file"})))
+            .reply(call("finish_task", json!({"success": false, "summary": "no such file"})));
+        let ran = work(host);
+        let report = ran.returned.as_ref().unwrap();
+        assert_eq!((report.success, &*report.summary), (false, "no such file"));
+        assert!(ran.results()[0].output.contains("missing field `success`"));
+        assert!(!ran.events.iter().any(|event| matches!(event, Event::Prepared(_))));
     }
+
     #[test]
     fn new_files_are_asked_about_once_and_what_cannot_land_each_time() {
-        let arguments = |names: &[&str]| FinishArguments {
-            success: true,
-            summary: "done".into(),
-            notes: Vec::new(),
-            include_files: names.iter().map(|&name| name.to_owned()).collect(),
-        };
-        let mut finishing = Finishing::default();
-        let key = |_: &[String]| Err(Error::Invalid("a key in `a` line 3".into()));
-        for _ in 0..2 {
-            let error = finish(&mut finishing, arguments(&[]), key).unwrap_err();
-            assert!(error.contains("a key in `a` line 3"), "{error}");
-        }
-        let junk = |_: &[String]| Ok(vec!["`target/` (9 files)".to_owned()]);
-        let error = finish(&mut finishing, arguments(&[]), junk).unwrap_err();
-        assert!(error.contains("\n- `target/` (9 files)\n"), "{error}");
-        assert!(error.contains("`include_files`"), "{error}");
-        assert!(finish(&mut finishing, arguments(&[]), junk).unwrap().success);
-        let named = |names: &[String]| {
-            assert_eq!(names, ["out.txt"]);
-            Ok(Vec::new())
-        };
-        assert!(finish(&mut Finishing::default(), arguments(&["out.txt"]), named).is_ok());
-        let broken = |_: &[String]| Err(Error::Unavailable("later".into()));
-        assert!(finish(&mut Finishing::default(), arguments(&[]), broken).is_ok());
+        let key = || Err(Error::Invalid("a key in `a` line 3".into()));
+        let junk = || Ok(vec!["`target/` (9 files)".to_owned()]);
+        let host = Host::new().prepares(key()).prepares(key()).prepares(junk()).prepares(junk());
+        let ran = work((0..4).fold(host, |host, _| host.reply(finish(&[]))));
+        assert!(ran.returned.as_ref().unwrap().success);
+        let told: Vec<_> = ran.results().iter().map(|result| result.output.as_str()).collect();
+        assert!(told[..2].iter().all(|text| text.contains("a key in `a` line 3")), "{told:?}");
+        assert!(told[2].contains("\n- `target/` (9 files)\n"), "{told:?}");
+        assert!(
+            told[2].contains("`include_files`") && told[3].starts_with("Accepted."),
+            "{told:?}"
+        );
+    }
+
+    #[test]
+    fn files_that_belong_to_the_work_are_named_to_the_host() {
+        let ran = work(Host::new().reply(finish(&["out.txt"])));
+        assert!(ran.events.contains(&Event::Prepared(vec!["out.txt".to_owned()])));
+        let broken = Host::new().prepares(Err(Error::Unavailable("later".into())));
+        assert!(work(broken.reply(finish(&[]))).returned.unwrap().success);
     }
 }
