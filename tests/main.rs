@@ -19,6 +19,7 @@ mod commands;
 mod components;
 mod conflicts;
 mod examples;
+mod examples_in_rust;
 mod faults;
 mod frozen;
 mod going_back;
