@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::command::{self, Result, at};
+use crate::command::{self, Result, at, failed};
 
 /// Zig's package on PyPI.
 const PACKAGE: &str = "ziglang==0.17.1";
@@ -53,7 +53,12 @@ fn provide(folder: &Path) -> Result<()> {
     let mut pip = Command::new("python3");
     pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--no-compile"]);
     let unpacked = place.path().join("unpacked");
-    command::run(pip.arg("--target").arg(&unpacked).arg(PACKAGE))?;
+    command::run(pip.arg("--target").arg(&unpacked).arg(PACKAGE)).map_err(|failure| {
+        failed(format!(
+            "{failure}: it would have fetched a C compiler for wasm. Mend that, or name your \
+             own, one that has the headers of a C library, in {COMPILER}."
+        ))
+    })?;
     write_wrappers(&unpacked)?;
     fs::rename(&unpacked, folder).map_err(at("rename the C compiler to", folder))
 }
