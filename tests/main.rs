@@ -20,6 +20,7 @@ mod components;
 mod conflicts;
 mod crashes;
 mod examples;
+mod examples_in_rust;
 mod faults;
 mod filters;
 mod frozen;

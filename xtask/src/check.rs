@@ -19,10 +19,11 @@ pub fn run(top: &Path, choice: Choice) -> Result<()> {
         format(&components)
     })?;
     let toolchain = step("components", || plugins::build(top, choice))?;
+    step("the example with C in it", || plugins::build_with_c(top, &toolchain))?;
     step("examples in Python and JavaScript", || guests::build(top))?;
     step("lints of the host", || {
         component("clippy", "clippy")?;
-        lint(cargo(top, "clippy").arg("--all-targets"))
+        lint(cargo(top, "clippy").args(["--workspace", "--all-targets"]))
     })?;
     step("lints of the components", || lint_components(&components, &toolchain))?;
     step("tests of the components", || {
@@ -32,7 +33,10 @@ pub fn run(top: &Path, choice: Choice) -> Result<()> {
     step("tests of the host", || {
         command::run(cargo(top, "test").args(["--workspace", "--locked"]))
     })?;
-    step("tests of the examples", || guests::test(top))
+    step("tests of the examples", || {
+        plugins::test_with_c(top)?;
+        guests::test(top)
+    })
 }
 
 fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
@@ -55,16 +59,20 @@ fn format(workspace: &Path) -> Result<()> {
 }
 
 fn lint(clippy: &mut Command) -> Result<()> {
-    command::run(clippy.args(["--workspace", "--locked", "--", "-D", "warnings"]))
+    command::run(clippy.args(["--locked", "--", "-D", "warnings"]))
 }
 
 /// For the target that they are built for. Debian's compiler comes without a
 /// clippy, and the user's own can't read its standard library: there they are
-/// linted as code of this machine.
+/// linted as code of this machine, as is what needs a C compiler for wasm.
 fn lint_components(components: &Path, toolchain: &Toolchain) -> Result<()> {
     let host = target::host()?;
-    let target = if toolchain.native { TARGET } else { &host };
-    lint(cargo(components, "clippy").args(["--target", target]))
+    if !toolchain.native {
+        return lint(cargo(components, "clippy").args(["--workspace", "--target", &host]));
+    }
+    let without_c = ["--workspace", "--exclude", plugins::WITH_C, "--target", TARGET];
+    lint(cargo(components, "clippy").args(without_c))?;
+    lint(cargo(components, "clippy").args(["--package", plugins::WITH_C, "--target", &host]))
 }
 
 /// Makes sure that a component of rustup's is there. A bare machine has cargo

@@ -2,8 +2,8 @@
 //! command line and nothing else; each chore has a file.
 //!
 //! - `plugins`: the wasm target ([`target`], and [`debian`] where rustup can't
-//!   fetch it), then the components ([`plugins`]), and the examples that are
-//!   written in other languages ([`guests`])
+//!   fetch it), then the components ([`plugins`]), and the examples that need
+//!   more: a C compiler ([`zig`]), or other languages' ([`guests`])
 //! - `test`: everything that has to hold before a change lands ([`check`])
 //! - `demo`: the real program on a small project ([`demo`])
 //! - `try-llama`: the same with a real, very weak model ([`demo::llama`])
@@ -31,6 +31,7 @@ mod guests;
 mod plugins;
 mod target;
 mod walk_through;
+mod zig;
 
 const USAGE: &str = "\
 The project's own chores.
@@ -39,8 +40,8 @@ Usage: cargo xtask <CHORE> [OPTIONS]
 
 Chores:
   plugins        builds the components and puts each beside its source; with
-                 --examples also those in Python and JavaScript, whose
-                 compilers come from PyPI and npm
+                 --examples also those in Python and JavaScript, and that with C
+                 in it, whose compilers come from PyPI and npm
   test           checks the format, builds the components, lints and tests
   demo           runs the program on a small project with a scripted model
   try-llama      runs it with a real, very weak model from PyPI; needs python3
@@ -104,8 +105,9 @@ fn main() -> ExitCode {
 
 fn build(choice: Choice, examples: bool) -> Result<()> {
     let top = command::top();
-    plugins::build(&top, choice)?;
+    let toolchain = plugins::build(&top, choice)?;
     if examples {
+        plugins::build_with_c(&top, &toolchain)?;
         guests::build(&top)?;
     }
     Ok(())

@@ -4,17 +4,62 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::command::{self, Result, at, failed};
 use crate::target::{self, Choice, Toolchain};
+use crate::zig;
 
-/// Builds all components and returns what they were built with.
+/// The example with C in it, which needs a C compiler for wasm. None of the
+/// default plugins does.
+pub const WITH_C: &str = "outline";
+
+/// Builds all components but that with C in it, and returns what they were built
+/// with.
 pub fn build(top: &Path, choice: Choice) -> Result<Toolchain> {
     let toolchain = target::find(top, choice)?;
     let mut build = target::cargo(&toolchain, "build");
-    build.args(["--workspace", "--release", "--locked"]).current_dir(top.join("plugins"));
+    compile(top, build.args(["--workspace", "--exclude", WITH_C]))?;
+    Ok(toolchain)
+}
+
+/// Builds the example with C in it, where a C compiler can be had.
+pub fn build_with_c(top: &Path, toolchain: &Toolchain) -> Result<()> {
+    if !has_c() {
+        return Ok(());
+    }
+    let mut build = target::cargo(toolchain, "build");
+    compile(top, build.args(["--package", WITH_C]).envs(zig::environment(top)?))
+}
+
+/// Makes the tests of runs with the example with C in it, where it can be built.
+pub fn test_with_c(top: &Path) -> Result<()> {
+    if !has_c() {
+        return Ok(());
+    }
+    let mut test = command::cargo();
+    test.args(["test", "--locked", "--package", "code-agent", "--test", "program", "--"]);
+    // Without the component they would fail, so that else they are ignored.
+    test.args(["--ignored", &format!("examples_in_rust::{WITH_C}_")]);
+    command::run(test.current_dir(top))
+}
+
+/// Whether a C compiler can be had; says what is left out without one.
+fn has_c() -> bool {
+    let has = zig::can_be_had();
+    if !has {
+        println!(
+            "LEFT OUT: plugins/examples/{WITH_C} and its test, since a C compiler for wasm is \
+             missing here: install python3 with pip, or name one in CC_wasm32_unknown_unknown"
+        );
+    }
+    has
+}
+
+fn compile(top: &Path, build: &mut Command) -> Result<()> {
+    build.args(["--release", "--locked"]).current_dir(top.join("plugins"));
     let mut count = 0;
-    for artifact in command::artifacts(&mut build)? {
+    for artifact in command::artifacts(build)? {
         for built in artifact.files.iter().filter(|file| is_component(file)) {
             place(top, built, &artifact.package)?;
             count += 1;
@@ -23,7 +68,7 @@ pub fn build(top: &Path, choice: Choice) -> Result<Toolchain> {
     if count == 0 {
         return Err(failed("the workspace plugins/ built no component: has it a cdylib?"));
     }
-    Ok(toolchain)
+    Ok(())
 }
 
 fn is_component(file: &Path) -> bool {

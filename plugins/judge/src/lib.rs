@@ -1,14 +1,10 @@
 //! The judge: looks at what a cycle did and decides whether another is needed.
-//! Owns its prompt and its verdict; how the cycle's report is told is
-//! `report`'s business, the loop the SDK's.
+//! Owns its prompt; the verdict, how the cycle's report is told and the loop are
+//! the SDK's.
 
-mod report;
-
-use code_agent_sdk::judge::{CycleReport, Decision, Guest, Verdict};
+use code_agent_sdk::judge::{CycleReport, Guest, Verdict};
 use code_agent_sdk::types::{Brief, Error};
-use code_agent_sdk::{Agent, OwnTool, message, required_text};
-use schemars::JsonSchema;
-use serde::Deserialize;
+use code_agent_sdk::{Agent, judging};
 
 /// Replies of the model; the setting `max-turns` changes it.
 const MAX_TURNS: u32 = 60;
@@ -19,8 +15,8 @@ impl Guest for Judge {
     fn review(brief: Brief, cycle: CycleReport) -> Result<Verdict, Error> {
         let agent = Agent {
             system: include_str!("../prompt.md").to_owned(),
-            first_message: first_message(&brief, &cycle),
-            tools: vec![OwnTool::finish("submit_verdict", submit_verdict)],
+            first_message: judging::first_message(&brief, &cycle),
+            tools: vec![judging::submit_verdict()],
             max_turns: MAX_TURNS,
         };
         agent.run(&mut ())
@@ -29,52 +25,9 @@ impl Guest for Judge {
 
 code_agent_sdk::export_judge!(Judge);
 
-/// Ends your review with the decision.
-#[derive(Deserialize, JsonSchema)]
-struct SubmitVerdict {
-    /// continue: another cycle can bring the goal nearer. stop: it is reached, or
-    /// another cycle would not help.
-    decision: DecisionWord,
-    /// Whether the goal is reached, by what you saw in the code. Stop with false is
-    /// an honest no.
-    goal_met: bool,
-    /// What you checked, what you found and where (paths, lines), and what is still
-    /// missing.
-    reasoning: String,
-}
-
-#[derive(Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-enum DecisionWord {
-    Continue,
-    Stop,
-}
-
-fn first_message(brief: &Brief, cycle: &CycleReport) -> String {
-    message::brief(brief)
-        + &report::markdown(cycle)
-        + "\nRead the code at the head, compare it with the goal, and finish with \
-           `submit_verdict`.\n"
-}
-
-fn submit_verdict(_: &mut (), submitted: SubmitVerdict) -> Result<Verdict, Error> {
-    let SubmitVerdict { decision, goal_met, reasoning } = submitted;
-    let reasoning = required_text("reasoning", &reasoning)?;
-    let decision = match decision {
-        DecisionWord::Continue if goal_met => {
-            return Err("`continue` with `goal_met` true contradicts itself: a goal that is met \
-                        needs no further cycle. Decide `stop`, or set `goal_met` to false and say \
-                        in `reasoning` what is missing."
-                .into());
-        }
-        DecisionWord::Continue => Decision::NextCycle,
-        DecisionWord::Stop => Decision::Stop,
-    };
-    Ok(Verdict { decision, goal_met, reasoning })
-}
-
 #[cfg(test)]
 mod tests {
+    use code_agent_sdk::judge::Decision;
     use code_agent_sdk::testing::{Host, Ran, brief, call, text};
     use serde_json::{Value, json};
 

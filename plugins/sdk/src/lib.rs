@@ -6,7 +6,8 @@
 //! [`own_tool`] for the role's own tools and [`repeats`] for the call that is made
 //! over and over;
 //! [`tool`] is for plugins that bring tools to every role; [`message`] turns a
-//! brief into Markdown; [`planning`] is what both planners share; [`testing`] is
+//! brief into Markdown; [`planning`] is what both planners share,
+//! [`judging`] what judges share; [`testing`] is
 //! the host that tests have. [`files`], [`git`], [`commands`] and the others are
 //! the contract's imports. Owns no prompt and no role: those are the plugins'.
 
@@ -16,6 +17,7 @@ mod arguments;
 pub mod bindings;
 mod calls;
 pub mod guide;
+pub mod judging;
 pub mod message;
 mod mistake;
 pub mod own_tool;

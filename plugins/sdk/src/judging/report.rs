@@ -1,11 +1,11 @@
-//! Tells the judge what a cycle did, as Markdown. Owns the order and the
+//! Tells a judge what a cycle did, as Markdown. Owns the order and the
 //! shortening: a cycle can have hundreds of outcomes, and the judge has one
 //! context window.
 
 use std::fmt::Write as _;
 
-use code_agent_sdk::judge::{CheckResult, CycleReport, TaskOutcome, TaskStatus};
-use code_agent_sdk::message::{bullets, clip, names, one_line, section};
+use crate::judge::{CheckResult, CycleReport, TaskOutcome, TaskStatus};
+use crate::message::{bullets, clip, names, one_line, section};
 
 /// What all outcomes together may take, in bytes; each gets an equal share.
 const ALL_OUTCOMES: usize = 80_000;
@@ -112,7 +112,7 @@ fn limited_bullets(entries: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use code_agent_sdk::types::{Priority, TaskDraft};
+    use crate::types::{Priority, TaskDraft};
 
     fn outcome(title: &str, status: TaskStatus, summary: &str) -> TaskOutcome {
         let draft = TaskDraft {
