@@ -22,6 +22,7 @@ mod faults;
 mod going_back;
 mod hostile_inputs;
 mod hostile_planners;
+mod hot_reload;
 mod interruption;
 mod judges;
 mod junk;

@@ -17,6 +17,7 @@ mod limits;
 mod machine;
 pub mod manifest;
 mod meter;
+mod reload;
 mod spec;
 mod state;
 mod tool;
@@ -31,11 +32,13 @@ use crate::Result;
 use crate::agent::Rights;
 use crate::types::{CallError, Role};
 use consent::Consent;
+use folder::{Contents, Found, PluginFolder};
 use machine::Machine;
 use manifest::{Kind, PluginEntry};
 use state::CallState;
 
 pub use choice::Choice;
+pub use reload::{Current, Renewal};
 pub use tool::{PluginTool, ToolPlugins};
 
 /// Where plugins come from, and what the user says of them.
@@ -56,12 +59,17 @@ pub struct Plugins {
     /// One for each role that is filled, but all judges that are asked.
     roles: BTreeMap<Role, Vec<Arc<Plugin>>>,
     tools: Arc<ToolPlugins>,
+    /// All that the folder holds, whether a role needs it or not.
+    loaded: Vec<Arc<Plugin>>,
+    contents: Contents,
     machine: Arc<Machine>,
 }
 
 /// A loaded component that exports what it is for.
 struct Plugin {
     entry: PluginEntry,
+    /// The component's SHA-256.
+    sha256: String,
     kind: Kind,
     /// What the user allows it beyond the base.
     allowed: Rights,
@@ -111,14 +119,41 @@ impl Plugins {
     pub async fn load(source: &Source) -> Result<Self> {
         let found = folder::read(&source.folder)?;
         consent::check(&found, &source.consent)?;
-        let machine = Machine::new(&source.cache)?;
+        Self::put_together(Machine::new(&source.cache)?, found, &source.choice, None).await
+    }
+
+    /// What was found in the folder, ready to be called. A plugin that is the same
+    /// as `before` stays as it is: it is not compiled, and not asked, anew.
+    async fn put_together(
+        machine: Arc<Machine>,
+        found: PluginFolder,
+        choice: &Choice,
+        before: Option<&Self>,
+    ) -> Result<Self> {
+        let contents = found.contents();
+        let load = |found: Found| match before.and_then(|before| before.same(&found)) {
+            Some(plugin) => Ok(plugin.clone()),
+            None => machine.load(found),
+        };
         let loaded: Vec<Arc<Plugin>> =
-            found.plugins.into_iter().map(|found| machine.load(found)).collect::<Result<_>>()?;
+            found.plugins.into_iter().map(load).collect::<Result<_>>()?;
         let (tools, roles): (Vec<_>, Vec<_>) =
-            loaded.into_iter().partition(|plugin| plugin.kind == Kind::Tool);
-        let roles = choice::choose(roles, &source.choice)?;
-        let tools = Arc::new(ToolPlugins::ask(&machine, &tools).await?);
-        Ok(Self { roles, tools, machine })
+            loaded.iter().cloned().partition(|plugin| plugin.kind == Kind::Tool);
+        let roles = choice::choose(roles, choice)?;
+        let known = before.map(|before| &*before.tools);
+        let tools = Arc::new(ToolPlugins::ask(&machine, &tools, known).await?);
+        Ok(Self { roles, tools, loaded, contents, machine })
+    }
+
+    fn same(&self, found: &Found) -> Option<&Arc<Plugin>> {
+        self.loaded
+            .iter()
+            .find(|plugin| plugin.entry == found.entry && plugin.sha256 == found.sha256)
+    }
+
+    /// What the folder's files were when they were read.
+    pub fn contents(&self) -> &Contents {
+        &self.contents
     }
 
     /// Whether there is one to merge what collides.
