@@ -28,6 +28,7 @@ mod going_back;
 mod half_moves;
 mod hostile_inputs;
 mod hostile_planners;
+mod hot_reload;
 mod interruption;
 mod judges;
 mod junk;

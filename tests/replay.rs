@@ -26,7 +26,7 @@ pub fn transcript(project: &Project) -> PathBuf {
 }
 
 /// A clone that stands where the run began.
-fn clone_of(project: &Project) -> Project {
+pub fn clone_of(project: &Project) -> Project {
     let base: String = project.query("SELECT base_commit FROM runs");
     let clone = Project::without_git();
     clone.git(&["clone", "--quiet", project.path().to_str().unwrap(), "."]);

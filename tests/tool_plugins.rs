@@ -5,13 +5,15 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use model_server::{ModelServer, Rule, Script, Turn, call, calls, finish_task};
+use model_server::{ModelServer, Rule, Script, Turn, call, calls, finish_task, submit_verdict};
 use serde_json::json;
 
 use crate::program::{
-    Ended, bare, default_plugins, hostile_component, model, plugins_with, run, toolbox_component,
+    Ended, bare, default_plugins, hostile_component, model, plugins_with, resume, run,
+    toolbox_component,
 };
 use crate::project::Project;
+use crate::replay::{clone_of, transcript};
 use crate::scripts::{content_judge, domain, plan, writer};
 
 const ROLES: [&str; 4] = ["main-planner", "sub-planner", "worker", "judge"];
@@ -145,7 +147,7 @@ fn a_tool_may_do_no_more_than_its_caller() {
     run(command.arg("--allow-plugins")).expect_code(0);
     assert_eq!(server.violations(), Vec::<String>::new());
     assert_eq!(project.read("probe.txt"), "x");
-    let transcript = fs::read_to_string(crate::replay::transcript(&project)).unwrap();
+    let transcript = fs::read_to_string(transcript(&project)).unwrap();
     for (role, offered) in [("main-planner", false), ("sub-planner", false), ("worker", true)] {
         let opened = opened_by(&transcript, role);
         assert!(opened.contains("\"name\":\"count_lines\""), "{role}: {opened}");
@@ -269,4 +271,65 @@ fn what_goes_beyond_the_base_has_to_be_allowed() {
         "grants = [\"files\", \"commands\"]",
         &["`toolbox` asks for commands, and nobody has allowed that yet", "--allow-plugins"],
     );
+}
+
+#[test]
+fn a_replay_calls_the_tools_again_and_comes_to_the_same_commits() {
+    let project = project();
+    let worker = worker([
+        call("count_lines", json!({ "path": "a.txt" })),
+        calls(&[
+            ("append_note", json!({ "path": "b.txt", "text": "one" })),
+            ("count_lines", json!({ "path": "b.txt" })),
+            ("shell", json!({ "command": "cat b.txt; echo two >> b.txt" })),
+        ]),
+        call("probe", json!({})),
+        call("long", json!({})),
+        call("misbehave", json!({ "how": "trap" })),
+        finish_task("Written."),
+    ]);
+    run_tools(&project, ALL, &["--allow-plugins"], script(planner(), worker));
+    let folder = project.beside("plugins");
+    let play = |flags: &[&str], code: i32| {
+        let clone = clone_of(&project);
+        let mut command = bare(&clone);
+        command.args(["--branch", "main", "--plugins"]).arg(&folder);
+        command.arg("--model").arg(format!("replay:{}", transcript(&project).display()));
+        (run(command.args(flags)).expect_code(code).stderr, clone)
+    };
+    let (said, clone) = play(&["--allow-plugins"], 0);
+    assert_eq!(clone.git(&["rev-parse", "main"]), project.git(&["rev-parse", "main"]));
+    assert!(!said.contains("recorded with other plugins"), "{said}");
+    assert!(play(&[], 2).0.contains("nobody has allowed that yet"));
+    // A tool that answers in another way is found out.
+    with_toolbox(&project, &format!("{ALL}\nlimits.output-bytes = 3000"));
+    let (said, _) = play(&["--allow-plugins"], 1);
+    assert!(said.contains("since then, plugins.toml has changed"), "{said}");
+    assert!(said.contains("does not fit") && said.contains("-result of call_"), "{said}");
+}
+
+#[test]
+fn who_goes_on_with_a_run_allows_its_plugins_again() {
+    let project = project();
+    let worker = worker([
+        call("shell", json!({ "command": "echo it ran >> b.txt; cat b.txt" })),
+        finish_task("It ran.").expects(&["it ran"]),
+    ]);
+    let judge = |cycle: &str, turn: Turn| Rule::judge(&[cycle]).turn(turn);
+    let mut script = script(planner(), worker);
+    let judges = [
+        judge("Cycle: 1 of", submit_verdict("continue", false, "Once more.")),
+        judge("Cycle: 2 of", submit_verdict("stop", true, "Twice.")),
+    ];
+    script.rules = judges.into_iter().chain(script.rules).collect();
+    let server = ModelServer::start(script).unwrap();
+    let mut command = command(&project, with_toolbox(&project, ALL), &server);
+    run(command.args(["--allow-plugins", "--max-cycles", "1"])).expect_code(3);
+    let go_on = |flags: &[&str], code: i32| {
+        run(resume(&project).args(["--max-cycles", "2"]).args(flags)).expect_code(code).stderr
+    };
+    assert!(go_on(&[], 2).contains("nobody has allowed that yet"));
+    go_on(&["--allow-plugins"], 0);
+    assert_eq!(server.violations(), Vec::<String>::new());
+    assert_eq!(project.read("b.txt"), "it ran\nit ran\n");
 }

@@ -6,6 +6,7 @@
 
 mod judging;
 mod merging;
+mod renewing;
 mod retreating;
 mod sharing;
 mod trial;
@@ -21,7 +22,7 @@ use crate::clock::Clock;
 use crate::cycle::{Crew, Stop};
 use crate::events::Event;
 use crate::lm::budget::Ledger;
-use crate::plugin::{CallFailure, Plugins};
+use crate::plugin::{CallFailure, Current, Plugins};
 use crate::queue::{Claim, RunStore, Store};
 use crate::repo::path::CheckoutPath;
 use crate::repo::{BranchOutcome, Checkouts, Lander, Repository};
@@ -44,7 +45,7 @@ const LONGEST_INSTRUCTIONS: usize = 64 * 1024;
 /// Everything that agents are made of.
 pub struct HostCrew {
     /// The components.
-    pub plugins: Plugins,
+    pub plugins: Current,
     /// Whom the roles ask.
     pub models: RoleModels,
     /// What the run may spend on that.
@@ -74,6 +75,8 @@ pub struct HostCrew {
     pub journal: Journal,
     /// Time and ids.
     pub clock: Clock,
+    /// The commit that this host took the run up on.
+    pub begun_on: String,
     /// What the user asked for.
     pub goal: String,
     /// Whether what has landed is pushed to `origin`.
@@ -85,6 +88,11 @@ pub struct HostCrew {
 }
 
 impl HostCrew {
+    /// The plugins of this cycle.
+    fn plugins(&self) -> Arc<Plugins> {
+        self.plugins.plugins()
+    }
+
     /// The slot, its checkout holding exactly what `commit` holds.
     async fn slot_at(&self, name: &str, commit: &str) -> Result<Arc<Slot>> {
         let slot = self.slot(name).await?;
@@ -155,7 +163,7 @@ impl HostCrew {
             model: self.models.of(role).map_err(Setback::Stop)?.clone(),
             account,
             transcript,
-            tools: self.plugins.tools(),
+            tools: self.plugins().tools(),
             landing,
             setback: OnceLock::new(),
             usage: Mutex::default(),
@@ -292,6 +300,7 @@ impl Crew for HostCrew {
     }
 
     async fn prepare(&self, base: &str) -> Result<()> {
+        self.renew_plugins().await?;
         self.slot_at(PLANNERS_SLOT, base).await?;
         Ok(())
     }
@@ -314,7 +323,7 @@ impl Crew for HostCrew {
     async fn plan(&self, planner: &str, brief: Brief) -> Result<ProjectPlan, Setback> {
         let cycle = brief.cycle;
         let agent = self.planner(planner, Role::MainPlanner, cycle).await?;
-        let plan = self.plugins.plan(agent.clone(), brief).await;
+        let plan = self.plugins().plan(agent.clone(), brief).await;
         self.ended(&agent, cycle, Some(planner), plan).await
     }
 
@@ -328,7 +337,7 @@ impl Crew for HostCrew {
     ) -> Result<DomainPlan, Setback> {
         let cycle = brief.cycle;
         let agent = self.planner(planner, Role::SubPlanner, cycle).await?;
-        let plan = self.plugins.plan_domain(agent.clone(), brief, overview, domain, depth).await;
+        let plan = self.plugins().plan_domain(agent.clone(), brief, overview, domain, depth).await;
         self.ended(&agent, cycle, Some(planner), plan).await
     }
 
@@ -342,7 +351,7 @@ impl Crew for HostCrew {
         let account = self.account(cycle, Some(&claim.task.id));
         let (name, role) = (&claim.slot, Role::Worker);
         let agent = self.agent(name, role, slot.clone(), transcript, landing, account)?;
-        let report = self.plugins.work(agent.clone(), brief.clone(), claim.task.clone()).await;
+        let report = self.plugins().work(agent.clone(), brief.clone(), claim.task.clone()).await;
         let report = self.ended(&agent, cycle, Some(&claim.task.id), report).await?;
         if !report.success {
             return Ok(report);

@@ -21,7 +21,7 @@ use crate::config::Options;
 use crate::crew::HostCrew;
 use crate::cycle::{CycleResult, Stop, run_cycles};
 use crate::events::{Event, Outcome};
-use crate::plugin::Plugins;
+use crate::plugin::Current;
 use crate::queue::{Database, NewRun, RunStore, Store};
 use crate::repo::lock::HostLock;
 use crate::repo::{Checkouts, Lander, Repository};
@@ -47,7 +47,7 @@ pub struct Run {
     checkouts: Checkouts,
     models: RoleModels,
     spending: Spending,
-    plugins: Plugins,
+    plugins: Current,
     sandbox: Option<Arc<Sandbox>>,
     /// What a person should know before the run begins.
     warnings: Vec<String>,
@@ -179,6 +179,8 @@ impl Run {
             lock,
         } = self;
         let log = RunLog { store: store.clone(), journal: journal.clone() };
+        journal.write(Entry::Plugins(plugins.plugins().contents()));
+        let begun_on = repository.tip(store.run())?;
         let lander = Arc::new(Lander::start(&repository, store.run(), log)?);
         let checkouts = Arc::new(checkouts);
         let setup = setup(&options, sandbox.as_ref());
@@ -199,6 +201,7 @@ impl Run {
             allow_secrets: options.allow_secrets,
             journal,
             clock,
+            begun_on,
             goal: options.goal.clone(),
             push: pushes(&options),
             slots: Mutex::new(HashMap::new()),
@@ -228,6 +231,10 @@ impl Run {
     async fn warn(&self) -> Result<()> {
         for message in &self.warnings {
             self.store.record("host", Event::Warning { message: message.clone() }).await?;
+        }
+        if let Some(replay) = self.journal.replay() {
+            let plugins = self.plugins.plugins();
+            telling::other_plugins(&self.store, replay.plugins(), &plugins.contents()).await?;
         }
         if pushes(&self.options) {
             telling::behind(&self.store, &self.repository).await?;
@@ -295,8 +302,8 @@ async fn journal(
     Ok(journal)
 }
 
-async fn load(options: &Options, replay: Option<&Arc<Replay>>) -> Result<(Plugins, RoleModels)> {
-    let plugins = Plugins::load(&options.plugin_source()?).await?;
+async fn load(options: &Options, replay: Option<&Arc<Replay>>) -> Result<(Current, RoleModels)> {
+    let plugins = Current::load(options.plugin_source()?).await?;
     Ok((plugins, RoleModels::connect(options, replay).await?))
 }
 

@@ -97,6 +97,9 @@ pub(super) fn line(recorded: &Recorded) -> Option<String> {
             let stay = kept.as_ref().map(|folder| format!(" and stay in {folder}"));
             format!("the checkouts take {megabytes:.1} MB of disk{}", stay.unwrap_or_default())
         }
+        Event::PluginsTakenUp { changes } => {
+            format!("took up what has changed in the plugins: {}", clip(&changes.join(", ")))
+        }
         Event::Branch { message } => message.clone(),
         Event::Warning { message } => format!("WARNING: {message}"),
         Event::RunEnded { outcome, message } => {

@@ -154,7 +154,7 @@ impl OpenCall {
             | Entry::Reply { place, .. }
             | Entry::NoReply { place, .. } => place.call == self.number,
             Entry::Landed { landing, .. } => self.landings.contains(landing),
-            Entry::Host(_) | Entry::Ids { .. } => false,
+            Entry::Host(_) | Entry::Plugins(_) | Entry::Ids { .. } => false,
         }
     }
 
@@ -192,7 +192,7 @@ impl OpenCall {
             }
             Entry::Landed { commit: None, .. } => self.say("did not land", ""),
             Entry::Red { check, .. } => self.say("the check is red", &check.output),
-            Entry::Host(_) | Entry::Ids { .. } => {}
+            Entry::Host(_) | Entry::Plugins(_) | Entry::Ids { .. } => {}
         }
     }
 

@@ -266,7 +266,7 @@ impl Options {
     /// Where the run's plugins come from, and what the user says of them.
     pub fn plugin_source(&self) -> Result<Source> {
         let consent = match self.allow_plugins {
-            true => Consent::Given,
+            true => Consent::Given(allowed_plugins()),
             false => Consent::Recorded(allowed_plugins()),
         };
         Ok(Source {

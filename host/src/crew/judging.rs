@@ -20,7 +20,7 @@ impl HostCrew {
         brief: Brief,
         report: CycleReport,
     ) -> Result<Verdict, Setback> {
-        let judges = self.plugins.judges();
+        let judges = self.plugins().judges();
         let mut failed = None;
         for judge in &judges {
             if self.verdicts_so_far().contains_key(judge) {
@@ -60,7 +60,7 @@ impl HostCrew {
         }));
         let account = self.account(cycle, None);
         let agent = self.agent(name, Role::Judge, slot, transcript, None, account)?;
-        let verdict = self.plugins.review(judge, agent.clone(), brief, report).await;
+        let verdict = self.plugins().review(judge, agent.clone(), brief, report).await;
         self.ended(&agent, cycle, None, verdict).await
     }
 

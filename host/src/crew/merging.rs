@@ -44,7 +44,7 @@ impl HostCrew {
         let mut collided =
             match worker.hand_in(report.clone(), |report| commit_message(claim, report)).await {
                 Ok((report, _)) => return Ok(report),
-                Err(NotLanded::Conflict(why)) if self.plugins.has_merger() => why,
+                Err(NotLanded::Conflict(why)) if self.plugins().has_merger() => why,
                 Err(not_landed) => return Err(not_landed.into_setback()),
             };
         for _ in 0..TRIES {
@@ -179,7 +179,7 @@ impl HostCrew {
         let (cycle, task) = (brief.cycle, &claim.task.id);
         let tried = Event::MergeTried { task: task.clone(), files: paths(&request.collisions) };
         self.tell(claim, tried).await?;
-        let answer = self.plugins.merge(merger.clone(), brief, request).await;
+        let answer = self.plugins().merge(merger.clone(), brief, request).await;
         let answer = self.ended(merger, cycle, Some(task), answer).await?;
         if answer.success {
             return Ok(answer);

@@ -28,7 +28,7 @@ pub struct Tried {
 impl HostCrew {
     /// Calls a plugin's tool as a worker would, on the tip.
     pub(crate) async fn try_tool(&self, name: &str, arguments: &str) -> Result<Tried> {
-        let tools = self.plugins.tools();
+        let tools = self.plugins().tools();
         if tools.find(name).is_none() {
             let names: Vec<&str> = tools.all().iter().map(|tool| tool.spec.name.as_str()).collect();
             return Err(Error::usage(format!(

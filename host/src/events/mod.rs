@@ -232,6 +232,11 @@ pub enum Event {
         /// The judge's reasons.
         reasoning: String,
     },
+    /// What has changed in the plugins folder holds from this cycle on.
+    PluginsTakenUp {
+        /// One sentence each.
+        changes: Vec<String>,
+    },
     /// What became of the branch at a cycle's end.
     Branch {
         /// One sentence.

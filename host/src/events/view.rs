@@ -213,6 +213,7 @@ impl RunView {
             Event::AttemptFailed { again: false, .. }
             | Event::RoleFailed { .. }
             | Event::Checkouts { .. }
+            | Event::PluginsTakenUp { .. }
             | Event::MergeTried { .. }
             | Event::Merged { .. }
             | Event::LeftOut { .. }

@@ -10,11 +10,8 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
-use super::folder::PluginFolder;
+use super::folder::{Contents, PluginFolder};
 use super::grants;
-use super::manifest::FILE_NAME;
 use crate::agent::Rights;
 use crate::{Error, Result};
 
@@ -24,47 +21,25 @@ pub const RECORD_NAME: &str = "allowed-plugins.json";
 /// Whether the user allows what plugins ask for.
 #[derive(Clone, Debug)]
 pub enum Consent {
-    /// All of it, for this run.
-    Given,
+    /// All of it as it is when the run begins; what changes later, as the record at
+    /// this path says.
+    Given(Option<PathBuf>),
     /// What the record at this path says; nothing where there is none.
     Recorded(Option<PathBuf>),
 }
 
+impl Consent {
+    /// What the user says of what the folder holds later on: nobody has seen that
+    /// when a flag was given.
+    pub fn later(&self) -> Self {
+        match self {
+            Self::Given(record) | Self::Recorded(record) => Self::Recorded(record.clone()),
+        }
+    }
+}
+
 /// All folders that the user has allowed something, by path.
-type Record = BTreeMap<PathBuf, Allowed>;
-
-/// What a folder was when the user allowed what it asks for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Allowed {
-    manifest: String,
-    /// The components' hashes by the plugins' names.
-    components: BTreeMap<String, String>,
-}
-
-impl Allowed {
-    fn of(folder: &PluginFolder) -> Self {
-        let components = folder.plugins.iter();
-        let components = components.map(|found| (found.entry.name.clone(), found.sha256.clone()));
-        Self { manifest: folder.manifest_sha256.clone(), components: components.collect() }
-    }
-
-    /// What differs between what was allowed and what is there now.
-    fn changes(&self, now: &Self) -> Vec<String> {
-        let manifest = (self.manifest != now.manifest).then(|| format!("{FILE_NAME} has changed"));
-        let changed =
-            now.components.iter().filter_map(|(name, hash)| match self.components.get(name) {
-                None => Some(format!("the plugin `{name}` is new")),
-                Some(before) if before != hash => {
-                    Some(format!("the component of `{name}` has changed"))
-                }
-                Some(_) => None,
-            });
-        let gone = self.components.keys().filter(|name| !now.components.contains_key(*name));
-        let gone = gone.map(|name| format!("the plugin `{name}` is gone"));
-        manifest.into_iter().chain(changed).chain(gone).collect()
-    }
-}
+type Record = BTreeMap<PathBuf, Contents>;
 
 /// What each plugin asks for beyond the base.
 pub fn asked(folder: &PluginFolder) -> Vec<(&str, Rights)> {
@@ -86,7 +61,7 @@ pub fn check(folder: &PluginFolder, consent: &Consent) -> Result<()> {
     let record = record.as_deref().map(read).transpose()?.unwrap_or_default();
     let why = match record.get(&folder.path) {
         None => "nobody has allowed that yet".to_owned(),
-        Some(allowed) => match allowed.changes(&Allowed::of(folder)) {
+        Some(allowed) => match allowed.changes(&folder.contents()) {
             changes if changes.is_empty() => return Ok(()),
             changes => format!("since that was allowed, {}", changes.join(", ")),
         },
@@ -104,7 +79,7 @@ pub fn check(folder: &PluginFolder, consent: &Consent) -> Result<()> {
 /// Writes down that the user allows what this folder asks for, as it is now.
 pub fn allow(folder: &PluginFolder, path: &Path) -> Result<()> {
     let mut record = read(path)?;
-    record.insert(folder.path.clone(), Allowed::of(folder));
+    record.insert(folder.path.clone(), folder.contents());
     let cannot = |error: std::io::Error| {
         Error::failed(format!("can't write {}: {error}; nothing is allowed", path.display()))
     };
@@ -137,6 +112,7 @@ fn read(path: &Path) -> Result<Record> {
 mod tests {
     use super::*;
     use crate::plugin::folder;
+    use crate::plugin::manifest::FILE_NAME;
 
     const MANIFEST: &str =
         "[plugins.fmt]\ncomponent = \"fmt.wasm\"\ntool = true\ngrants = [\"files-write\"]\n";
@@ -156,7 +132,7 @@ mod tests {
         write("fmt.wasm", "one");
         write("other.wasm", "other");
         refused("`fmt` asks for files-write, and nobody has allowed that yet");
-        assert!(check(&folder::read(at.path()).unwrap(), &Consent::Given).is_ok());
+        assert!(check(&folder::read(at.path()).unwrap(), &Consent::Given(None)).is_ok());
         assert!(check(&folder::read(at.path()).unwrap(), &Consent::Recorded(None)).is_err());
         allow(&folder::read(at.path()).unwrap(), &record).unwrap();
         checked().unwrap();

@@ -4,11 +4,13 @@
 
 #![expect(clippy::disallowed_methods, reason = "a plugins folder is no checkout")]
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::manifest::{self, FILE_NAME, PluginEntry, wrong};
@@ -30,6 +32,51 @@ pub struct PluginFolder {
     pub manifest_sha256: String,
     /// What it holds, the entries first.
     pub plugins: Vec<Found>,
+}
+
+impl PluginFolder {
+    /// What its files were when they were read.
+    pub fn contents(&self) -> Contents {
+        let components = self.plugins.iter();
+        let components = components.map(|found| (found.entry.name.clone(), found.sha256.clone()));
+        Contents { manifest: self.manifest_sha256.clone(), components: components.collect() }
+    }
+}
+
+/// What a folder's files were: one byte that changes shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Contents {
+    /// The SHA-256 of the manifest's bytes; of several folders, one after the other.
+    pub manifest: String,
+    /// The components' hashes by the plugins' names.
+    pub components: BTreeMap<String, String>,
+}
+
+impl Contents {
+    /// Several folders as one: of two plugins of one name, the last folder's, which
+    /// is the one that is used.
+    pub(super) fn together(all: &[Self]) -> Self {
+        let manifests: Vec<&str> = all.iter().map(|one| one.manifest.as_str()).collect();
+        let components = all.iter().flat_map(|one| one.components.clone()).collect();
+        Self { manifest: manifests.join(" "), components }
+    }
+
+    /// What differs between what was there and what is there now.
+    pub fn changes(&self, now: &Self) -> Vec<String> {
+        let manifest = (self.manifest != now.manifest).then(|| format!("{FILE_NAME} has changed"));
+        let changed =
+            now.components.iter().filter_map(|(name, hash)| match self.components.get(name) {
+                None => Some(format!("the plugin `{name}` is new")),
+                Some(before) if before != hash => {
+                    Some(format!("the component of `{name}` has changed"))
+                }
+                Some(_) => None,
+            });
+        let gone = self.components.keys().filter(|name| !now.components.contains_key(*name));
+        let gone = gone.map(|name| format!("the plugin `{name}` is gone"));
+        manifest.into_iter().chain(changed).chain(gone).collect()
+    }
 }
 
 /// A component and what is known of it before it is compiled.

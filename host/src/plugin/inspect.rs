@@ -135,7 +135,8 @@ async fn fill(
     described.can_ask_for = words(missing.also_in(rights(&grants::most)));
     let kind = machine::kind(&entry, &machine::kinds(&instance)).map_err(Error::usage)?;
     if kind == Kind::Tool {
-        let plugin = Arc::new(Plugin { entry, kind, allowed: Rights::NONE, instance });
+        let (sha256, allowed) = (found.sha256, Rights::NONE);
+        let plugin = Arc::new(Plugin { entry, sha256, kind, allowed, instance });
         let specs = tool::specs(machine, &plugin).await?;
         described.tools = specs.into_iter().map(|spec| spec.name).collect();
     }

@@ -17,6 +17,7 @@ mod limits;
 mod machine;
 pub mod manifest;
 mod meter;
+mod reload;
 mod spec;
 mod state;
 mod tool;
@@ -31,11 +32,13 @@ use crate::Result;
 use crate::agent::Rights;
 use crate::types::{CallError, Role};
 use consent::Consent;
+use folder::{Contents, Found, PluginFolder};
 use machine::Machine;
 use manifest::{Kind, PluginEntry};
 use state::CallState;
 
 pub use choice::Choice;
+pub use reload::{Current, Renewal};
 pub use tool::{PluginTool, ToolPlugins};
 
 /// Where plugins come from, and what the user says of them.
@@ -58,12 +61,18 @@ pub struct Plugins {
     /// One for each role that is filled, but all judges that are asked.
     roles: BTreeMap<Role, Vec<Arc<Plugin>>>,
     tools: Arc<ToolPlugins>,
+    /// All that the folders hold, whether a role needs it or not.
+    loaded: Vec<Arc<Plugin>>,
+    /// What the files of each folder were.
+    contents: Vec<Contents>,
     machine: Arc<Machine>,
 }
 
 /// A loaded component that exports what it is for.
 struct Plugin {
     entry: PluginEntry,
+    /// The component's SHA-256.
+    sha256: String,
     kind: Kind,
     /// What the user allows it beyond the base.
     allowed: Rights,
@@ -107,20 +116,37 @@ pub enum FailureReason {
     Missing,
 }
 
-/// Everything that lies in the folders, as far as no later one takes its role.
-fn all(machine: &Machine, source: &Source) -> Result<Vec<Arc<Plugin>>> {
-    let mut loaded = Vec::new();
-    for folder in &source.folders {
+/// What lies in the folders, if the user allows what it asks for.
+fn found(source: &Source) -> Result<Vec<PluginFolder>> {
+    let read = |folder: &PathBuf| {
         let found = folder::read(folder)?;
         consent::check(&found, &source.consent)?;
-        let own = found.plugins.into_iter().map(|found| machine.load(found));
-        loaded = choice::take_over(loaded, own.collect::<Result<_>>()?)?;
+        Ok(found)
+    };
+    source.folders.iter().map(read).collect()
+}
+
+/// All of it, as far as no later folder takes its role.
+fn all(
+    machine: &Machine,
+    folders: Vec<PluginFolder>,
+    before: Option<&Plugins>,
+) -> Result<Vec<Arc<Plugin>>> {
+    let load = |found: Found| match before.and_then(|before| before.same(&found)) {
+        Some(plugin) => Ok(plugin.clone()),
+        None => machine.load(found),
+    };
+    let mut loaded = Vec::new();
+    for folder in folders {
+        let own = folder.plugins.into_iter().map(load).collect::<Result<_>>()?;
+        loaded = choice::take_over(loaded, own)?;
     }
     Ok(loaded)
 }
 
-fn by_kind(plugins: Vec<Arc<Plugin>>) -> (Vec<Arc<Plugin>>, Vec<Arc<Plugin>>) {
-    plugins.into_iter().partition(|plugin| plugin.kind == Kind::Tool)
+/// Those that bring tools, and those that fill roles.
+fn by_kind(plugins: &[Arc<Plugin>]) -> (Vec<Arc<Plugin>>, Vec<Arc<Plugin>>) {
+    plugins.iter().cloned().partition(|plugin| plugin.kind == Kind::Tool)
 }
 
 impl Plugins {
@@ -128,31 +154,61 @@ impl Plugins {
     /// tools what they are.
     pub async fn load(source: &Source) -> Result<Self> {
         let machine = Machine::new(&source.cache)?;
-        let (tools, roles) = by_kind(all(&machine, source)?);
-        let roles = choice::choose(roles, &source.choice)?;
-        let tools = Arc::new(ToolPlugins::ask(&machine, &tools).await?);
-        Ok(Self { roles, tools, machine })
+        Self::put_together(machine, found(source)?, &source.choice, None).await
+    }
+
+    /// What was found in the folders, ready to be called. A plugin that is the same
+    /// as `before` stays as it is: it is not compiled, and not asked, anew.
+    async fn put_together(
+        machine: Arc<Machine>,
+        found: Vec<PluginFolder>,
+        choice: &Choice,
+        before: Option<&Self>,
+    ) -> Result<Self> {
+        let contents = found.iter().map(PluginFolder::contents).collect();
+        let loaded = all(&machine, found, before)?;
+        let (tools, roles) = by_kind(&loaded);
+        let roles = choice::choose(roles, choice)?;
+        let known = before.map(|before| &*before.tools);
+        let tools = Arc::new(ToolPlugins::ask(&machine, &tools, known).await?);
+        Ok(Self { roles, tools, loaded, contents, machine })
+    }
+
+    fn same(&self, found: &Found) -> Option<&Arc<Plugin>> {
+        self.loaded
+            .iter()
+            .find(|plugin| plugin.entry == found.entry && plugin.sha256 == found.sha256)
+    }
+
+    /// What the folders' files were when they were read, all together.
+    pub fn contents(&self) -> Contents {
+        Contents::together(&self.contents)
     }
 
     /// Loads the tools alone: for calls that no role makes.
     pub async fn load_tools(source: &Source) -> Result<Self> {
         let machine = Machine::new(&source.cache)?;
-        let (tools, _) = by_kind(all(&machine, source)?);
-        let tools = Arc::new(ToolPlugins::ask(&machine, &tools).await?);
-        Ok(Self { roles: BTreeMap::new(), tools, machine })
+        let loaded = all(&machine, found(source)?, None)?;
+        let (loaded, _) = by_kind(&loaded);
+        Self::for_trial(machine, loaded).await
     }
 
     /// Loads one plugin, by its name or as the only one of its folder, and says
     /// what it is.
     pub async fn load_alone(source: &Source, name: Option<&str>) -> Result<(Self, Kind)> {
         let machine = Machine::new(&source.cache)?;
-        let plugin = choice::alone(all(&machine, source)?, name)?;
+        let plugin = choice::alone(all(&machine, found(source)?, None)?, name)?;
         let kind = plugin.kind;
-        let (tools, roles) = by_kind(vec![plugin]);
+        Ok((Self::for_trial(machine, vec![plugin]).await?, kind))
+    }
+
+    /// These plugins and no others: most roles have none.
+    async fn for_trial(machine: Arc<Machine>, loaded: Vec<Arc<Plugin>>) -> Result<Self> {
+        let (tools, roles) = by_kind(&loaded);
         let of_role = |plugin: Arc<Plugin>| Some((plugin.kind.role()?, vec![plugin]));
         let roles = roles.into_iter().filter_map(of_role).collect();
-        let tools = Arc::new(ToolPlugins::ask(&machine, &tools).await?);
-        Ok((Self { roles, tools, machine }, kind))
+        let tools = Arc::new(ToolPlugins::ask(&machine, &tools, None).await?);
+        Ok(Self { roles, tools, loaded, contents: Vec::new(), machine })
     }
 
     /// Whether there is one to merge what collides.

@@ -1,5 +1,5 @@
 //! Tools that plugins bring: what they are is asked once, when they are loaded,
-//! and holds for the whole run; each call is a component call of its own. Which
+//! and holds while the component stays the same; each call is a component call of its own. Which
 //! agent may use which is the catalogue's business.
 
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub struct ToolPlugins {
     places: Semaphore,
 }
 
-/// One tool, as its plugin described it when the run began.
+/// One tool, as its plugin described it when it was loaded.
 pub struct PluginTool {
     /// What models are told.
     pub spec: ToolSpec,
@@ -44,11 +44,19 @@ pub(super) fn exports_tools(instance: &InstancePre<CallState>) -> bool {
 }
 
 impl ToolPlugins {
-    /// Asks each plugin what its tools are.
-    pub(super) async fn ask(machine: &Arc<Machine>, plugins: &[Arc<Plugin>]) -> Result<Self> {
+    /// Asks each plugin what its tools are, but for those that are `known`.
+    pub(super) async fn ask(
+        machine: &Arc<Machine>,
+        plugins: &[Arc<Plugin>],
+        known: Option<&Self>,
+    ) -> Result<Self> {
         let mut tools: Vec<PluginTool> = Vec::new();
         for plugin in plugins {
-            for spec in specs(machine, plugin).await? {
+            let specs = match known.map(|known| known.of(plugin)).filter(|of| !of.is_empty()) {
+                Some(specs) => specs,
+                None => specs(machine, plugin).await?,
+            };
+            for spec in specs {
                 if let Some(other) = tools.iter().find(|other| other.spec.name == spec.name) {
                     return Err(Error::usage(format!(
                         "the plugins `{}` and `{}` both have a tool `{}`; rename one, or leave a plugin out",
@@ -59,6 +67,12 @@ impl ToolPlugins {
             }
         }
         Ok(Self { machine: machine.clone(), tools, places: Semaphore::new(MOST_CALLS) })
+    }
+
+    /// What this very plugin said of its tools.
+    fn of(&self, plugin: &Arc<Plugin>) -> Vec<ToolSpec> {
+        let of_plugin = self.tools.iter().filter(|tool| Arc::ptr_eq(&tool.plugin, plugin));
+        of_plugin.map(|tool| tool.spec.clone()).collect()
     }
 
     /// All of them.

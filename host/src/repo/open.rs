@@ -109,6 +109,17 @@ impl Repository {
         Ok(index.iter().any(|entry| is_there(&entry.path)))
     }
 
+    /// Whether a file, by its name outside of any checkout, is one that this
+    /// repository keeps, now or in `commit`: then a run on it can write it.
+    pub fn holds(&self, file: &Path, commit: &str) -> Result<bool> {
+        let Ok(inside) = file.strip_prefix(self.top()) else { return Ok(false) };
+        // What is no path for a checkout could not be told from one that is.
+        let Ok(path) = CheckoutPath::parse_file(&inside.to_string_lossy()) else {
+            return Ok(true);
+        };
+        Ok(self.tracks(&path)? || self.file_at(commit, &path, 0)?.is_some())
+    }
+
     /// Whether the branch moves, or else the changes stay uncommitted.
     pub fn auto_commit(&self) -> bool {
         self.inner.auto_commit

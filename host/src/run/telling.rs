@@ -1,5 +1,5 @@
 //! What a person is told of a run that no single task or cycle tells: at its
-//! beginning that the branch is behind, at its end of disk and hooks. Where the
+//! beginning that the branch is behind, or a replay's plugins are others, at its end of disk and hooks. Where the
 //! repository can't be asked, that is told instead: no run fails for a notice.
 
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::Result;
 use crate::agent::blocking;
 use crate::events::Event;
+use crate::plugin::folder::Contents;
 use crate::queue::{RunStore, Store};
 use crate::repo::{Checkouts, Repository};
 
@@ -20,6 +21,31 @@ pub(super) async fn behind(store: &RunStore, repository: &Repository) -> Result<
         ),
         Err(error) => format!("whether the branch is behind origin can't be said: {error}"),
     };
+    store.record("host", Event::Warning { message }).await
+}
+
+/// Says that what is played back was made with other plugins than those that are
+/// here now: they are what a replay has.
+pub(super) async fn other_plugins(
+    store: &RunStore,
+    recorded: &[Contents],
+    now: &Contents,
+) -> Result<()> {
+    let pairs = recorded.iter().zip(recorded.iter().skip(1));
+    let meanwhile: Vec<String> = pairs.flat_map(|(one, next)| one.changes(next)).collect();
+    let since = recorded.last().map(|last| last.changes(now)).unwrap_or_default();
+    let parts = [("while it was recorded", meanwhile), ("since then", since)];
+    let parts = parts.iter().filter(|(_, changes)| !changes.is_empty());
+    let said: Vec<String> =
+        parts.map(|(when, changes)| format!("{when}, {}", changes.join(", "))).collect();
+    if said.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "the run was recorded with other plugins than those of this replay: {}. It has those that are there now from \
+         beginning to end, and stops where they ask for something else",
+        said.join("; ")
+    );
     store.record("host", Event::Warning { message }).await
 }
 

@@ -25,6 +25,7 @@ pub use replay::{LandingTurn, Replay, Turn};
 pub use talk::{Asked, CallTranscript, Talk};
 
 use crate::clock::Clock;
+use crate::plugin::folder::Contents;
 use crate::types::{CallError, CheckResult, Reply, Role, ToolResult, ToolSpec};
 
 /// The name of a run's transcript in its folder.
@@ -51,6 +52,8 @@ pub struct Line {
 pub enum Entry {
     /// A host took the run up: its first one, or one that goes on with it.
     Host(Host),
+    /// What the plugins folder holds that the calls from here on are made with.
+    Plugins(Contents),
     /// These ids were given to what `of` made: a planner's tasks, then its
     /// sub-planners, in their order; or the main planner of `cycle-N`.
     Ids {

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::schedule::{Key, RecordedCall, Schedule, Tried, schedule};
 use super::{About, Host, Lines};
+use crate::plugin::folder::Contents;
 use crate::types::CheckResult;
 use crate::{Error, Result};
 
@@ -80,6 +81,12 @@ impl Replay {
     /// What the recorded run was.
     pub fn host(&self) -> &Host {
         &self.schedule.host
+    }
+
+    /// What the plugins folder held while the run was recorded, one after the other;
+    /// nothing where the recording is older than that.
+    pub fn plugins(&self) -> &[Contents] {
+        &self.schedule.plugins
     }
 
     /// Why the replay can't go on, once that is so.

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{About, Entry, Host, Line, Place, Said};
+use crate::plugin::folder::Contents;
 use crate::types::{CallError, CheckResult, Reply, Role, ToolSpec};
 use crate::{Error, Result};
 
@@ -21,6 +22,8 @@ pub(super) struct Schedule {
     pub(super) ids: HashMap<String, Vec<String>>,
     /// What landed or did not, in its order.
     pub(super) landings: Vec<RecordedLanding>,
+    /// What the plugins were, one after the other.
+    pub(super) plugins: Vec<Contents>,
     /// How many calls ended by themselves.
     pub(super) ended: usize,
 }
@@ -111,6 +114,7 @@ struct Reading {
 /// Sorts what was recorded. Refused are recordings that can't be played back.
 pub(super) fn schedule(lines: impl Iterator<Item = Result<Line>>) -> Result<Schedule> {
     let mut hosts: Vec<Host> = Vec::new();
+    let mut plugins: Vec<Contents> = Vec::new();
     let mut calls: Vec<(u64, Reading)> = Vec::new();
     let mut places: HashMap<u64, usize> = HashMap::new();
     let mut ids = HashMap::new();
@@ -125,6 +129,7 @@ pub(super) fn schedule(lines: impl Iterator<Item = Result<Line>>) -> Result<Sche
                 reds.entry(call).or_default().push((before, check));
             }
             Entry::Host(host) => hosts.push(host),
+            Entry::Plugins(contents) => plugins.push(contents),
             Entry::Ids { of, ids: given } => drop(ids.insert(of, given)),
             Entry::Call { call, about } => {
                 places.insert(call, calls.len());
@@ -157,7 +162,8 @@ pub(super) fn schedule(lines: impl Iterator<Item = Result<Line>>) -> Result<Sche
     let last_host = u32::try_from(hosts.len()).unwrap_or(u32::MAX);
     let kept = kept(&calls, last_host);
     let landings = landings_of(&kept, landings)?;
-    Ok(put_together(host, calls, &kept, ids, landings, reds))
+    plugins.dedup();
+    Ok(Schedule { plugins, ..put_together(host, calls, &kept, ids, landings, reds) })
 }
 
 /// Adds a line of a conversation to what is known of it.
@@ -264,8 +270,15 @@ fn put_together(
     for (index, landing) in landings.iter().enumerate() {
         tried_by.entry(landing.call).or_default().push(Tried::Landing(index));
     }
-    let mut schedule =
-        Schedule { host, calls: HashMap::new(), claims: HashMap::new(), ids, landings, ended: 0 };
+    let mut schedule = Schedule {
+        host,
+        calls: HashMap::new(),
+        claims: HashMap::new(),
+        ids,
+        landings,
+        plugins: Vec::new(),
+        ended: 0,
+    };
     let settled = settled(&calls, kept);
     for (number, Reading { about, ended, conversations, .. }) in calls {
         if !kept.contains(&number) {

@@ -15,6 +15,7 @@ use crate::crew::HostCrew;
 use crate::cycle::Crew;
 use crate::lm::Model;
 use crate::lm::budget::{Amount, Ledger, Limits};
+use crate::plugin::Current;
 use crate::queue::{Claim, Database, NewRun, OpenCycle, Plan, RunStore, Store};
 use crate::repo::{Checkouts, Lander, Repository, scratch};
 use crate::transcript::{Entry, Host, Journal, Lines, Recorder, Said};
@@ -79,7 +80,7 @@ impl Workshop {
         let checkouts = Arc::new(Checkouts::new(repository.clone(), &id, &cache, false)?);
         let cycle = store.start_cycle(brief.cycle, tip.clone()).await?;
         let crew = HostCrew {
-            plugins: bench.plugins.clone(),
+            plugins: Current::fixed(bench.plugins.clone()),
             models: RoleModels::one(Model::scripted(replies)),
             ledger: Ledger::new(Limits::default(), Amount::default()),
             repository,
@@ -94,6 +95,7 @@ impl Workshop {
             store,
             journal,
             clock,
+            begun_on: tip.clone(),
             goal: brief.goal.clone(),
             push: false,
             slots: Mutex::new(HashMap::new()),

@@ -1,0 +1,154 @@
+//! The plugins that a cycle's calls get, and their renewal between two cycles:
+//! what has changed in the folder is taken up whole, or nothing of it is. Owns
+//! what is taken up; when it looks, and who may have changed a file, is the
+//! crew's.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::consent::Consent;
+use super::folder::{self, Contents, PluginFolder};
+use super::manifest::FILE_NAME;
+use super::{Choice, Plugins, Source, consent};
+use crate::{Error, Result};
+
+/// A run's plugins, as they are now.
+pub struct Current {
+    source: Source,
+    state: Mutex<State>,
+}
+
+struct State {
+    plugins: Arc<Plugins>,
+    /// Why what is in the folder was not taken up, as it was told last.
+    told: Option<String>,
+}
+
+/// What came of a look at the folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    /// Nothing that is new to anybody.
+    Nothing,
+    /// These changes were taken up.
+    TakenUp(Vec<String>),
+    /// What is there can't be taken up, as this sentence says; the plugins are
+    /// those that they were.
+    Kept(String),
+}
+
+impl Current {
+    /// Loads what the folder holds now.
+    pub async fn load(source: Source) -> Result<Self> {
+        let plugins = Arc::new(Plugins::load(&source).await?);
+        Ok(Self { source, state: Mutex::new(State { plugins, told: None }) })
+    }
+
+    /// Plugins that come from no folder, so that they stay as they are.
+    pub fn fixed(plugins: Plugins) -> Self {
+        let source = Source {
+            folders: Vec::new(),
+            cache: PathBuf::new(),
+            consent: Consent::Recorded(None),
+            choice: Choice::new(),
+        };
+        let state = State { plugins: Arc::new(plugins), told: None };
+        Self { source, state: Mutex::new(state) }
+    }
+
+    /// The plugins that calls get until the next renewal.
+    pub fn plugins(&self) -> Arc<Plugins> {
+        self.state().plugins.clone()
+    }
+
+    /// Takes up what has changed in the folder, unless it is broken, the user has
+    /// to allow it first, or `is_the_runs` says of a changed file that the run
+    /// itself may have written it.
+    pub async fn renew(&self, is_the_runs: impl Fn(&Path) -> Result<bool>) -> Renewal {
+        let before = self.plugins();
+        let looked = self.look(&before, is_the_runs).await;
+        let mut state = self.state();
+        match looked {
+            Ok(None) => {
+                state.told = None;
+                Renewal::Nothing
+            }
+            Ok(Some(plugins)) => {
+                let pairs = before.contents.iter().zip(&plugins.contents);
+                let changes = pairs.flat_map(|(was, is)| was.changes(is)).collect();
+                *state = State { plugins: Arc::new(plugins), told: None };
+                Renewal::TakenUp(changes)
+            }
+            Err(error) => {
+                let sentence = format!(
+                    "what is in the plugins folder {} now is not taken up, and the plugins stay as they were: {error}",
+                    self.folders()
+                );
+                if state.told.as_ref() == Some(&sentence) {
+                    return Renewal::Nothing;
+                }
+                state.told = Some(sentence.clone());
+                Renewal::Kept(sentence)
+            }
+        }
+    }
+
+    /// The new plugins; none where nothing has changed.
+    async fn look(
+        &self,
+        before: &Plugins,
+        is_the_runs: impl Fn(&Path) -> Result<bool>,
+    ) -> Result<Option<Plugins>> {
+        let folders = self.source.folders.iter().map(|folder| folder::read(folder));
+        let found: Vec<PluginFolder> = folders.collect::<Result<_>>()?;
+        if found.iter().map(PluginFolder::contents).eq(before.contents.iter().cloned()) {
+            return Ok(None);
+        }
+        let pairs = before.contents.iter().zip(&found);
+        for path in pairs.flat_map(|(was, now)| changed_files(before, was, now)) {
+            if is_the_runs(&path)? {
+                return Err(Error::usage(format!(
+                    "the run itself may have written {}, for it belongs to the run's repository or lies where commands \
+                     may write, and nothing of that kind becomes a plugin of the same run; resume the run, or start \
+                     another one, to take it up",
+                    path.display()
+                )));
+            }
+        }
+        for folder in &found {
+            consent::check(folder, &self.source.consent.later())?;
+        }
+        let choice = &self.source.choice;
+        Plugins::put_together(before.machine.clone(), found, choice, Some(before)).await.map(Some)
+    }
+
+    fn folders(&self) -> String {
+        let folders = self.source.folders.iter().map(|folder| folder.display().to_string());
+        folders.collect::<Vec<_>>().join(" or ")
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere leaves the state itself whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The files of a folder that are not what they were: those that came, went or have
+/// another content, by all their names.
+fn changed_files(before: &Plugins, was: &Contents, now: &PluginFolder) -> Vec<PathBuf> {
+    let contents = now.contents();
+    let manifest = (was.manifest != contents.manifest).then(|| now.path.join(FILE_NAME));
+    let (was, is) = (&was.components, &contents.components);
+    let old = before.loaded.iter().map(|plugin| &plugin.entry);
+    let entries = old.chain(now.plugins.iter().map(|found| &found.entry));
+    let changed = entries.filter(|entry| was.get(&entry.name) != is.get(&entry.name));
+    let files = manifest.into_iter().chain(changed.map(|entry| entry.component.clone()));
+    files.flat_map(|file| names(&file)).collect()
+}
+
+/// What a file is called where its folder really lies, and what it really is where
+/// it is a link.
+fn names(file: &Path) -> Vec<PathBuf> {
+    let folder = file.parent().and_then(|folder| folder.canonicalize().ok());
+    let named = folder.zip(file.file_name()).map(|(folder, name)| folder.join(name));
+    named.into_iter().chain(file.canonicalize().ok()).collect()
+}
