@@ -46,7 +46,7 @@ impl Options {
 }
 
 /// One thing that was looked at after the run.
-struct Finding {
+pub struct Finding {
     holds: bool,
     text: String,
 }
