@@ -8,7 +8,7 @@ use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use serde_json::Value;
@@ -198,8 +198,16 @@ fn step(
 ) -> Result<String> {
     println!("$ {line}");
     let begun = Instant::now();
-    let printed = command::capture(&mut shell(setting, folder, from, line))?;
+    let output = shell(setting, folder, from, line)
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| failed(format!("can't run `{line}`: {error}")))?;
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    // What a test found is said on stdout, and most of all where it failed.
     println!("{printed}");
+    if !output.status.success() {
+        return Err(failed(format!("`{line}` failed ({})", output.status)));
+    }
     steps.push(Step { line: line.to_owned(), seconds: begun.elapsed().as_secs_f64() });
     Ok(printed)
 }
