@@ -190,6 +190,42 @@ fn one_red_by_chance_costs_nobody_its_work() {
 }
 
 #[test]
+fn one_red_by_chance_in_the_search_for_the_culprit_costs_nobody_else_its_work() {
+    let project = Project::new(&[("good.txt", "good\n")]);
+    let seen = project.beside("seen");
+    fs::create_dir(&seen).unwrap();
+    // All three are red together once they have landed; the first alone is so once.
+    let check = format!(
+        "n=$(ls b.txt c.txt d.txt 2>/dev/null | wc -l); cd {}; \
+         if test $n = 3; then test -e landed && exit 1; touch landed; fi; \
+         if test $n = 1 && test -e landed && ! test -e failed; then touch failed; exit 1; fi",
+        seen.display()
+    );
+    let server = ModelServer::start(Script::new([
+        plan(&["one", "two"]),
+        domain("one", &[("Write b", "b.txt"), ("Write c", "c.txt")]),
+        domain("two", &[("Write d", "d.txt")]),
+        writer("Write b", "b.txt", "b\n"),
+        writer("Write c", "c.txt", "c\n"),
+        writer("Write d", "d.txt", "d\n"),
+        Rule::judge(&["FAILED", "was rolled back from"]).turn(submit_verdict(
+            "stop",
+            false,
+            "One is gone again.",
+        )),
+    ]))
+    .unwrap();
+    let mut command = code_agent(&project);
+    command.args(["--goal", "Write", "--max-workers", "1", "--rollback", "--check", &check]);
+    run(command.arg("--allow-write").arg(&seen).args(model(&server))).expect_code(1);
+    assert_eq!(server.violations(), Vec::<String>::new());
+    project.assert_sound();
+    assert!(seen.join("failed").exists(), "it was red once");
+    let files = project.git(&["ls-tree", "--name-only", "main"]);
+    assert_eq!(files.lines().count(), 3, "good.txt and two of them: {files}");
+}
+
+#[test]
 fn a_checkers_setup_that_fails_once_is_tried_again_in_a_fresh_slot() {
     let project = Project::new(&[("good.txt", "good\n")]);
     let seen = project.beside("seen");

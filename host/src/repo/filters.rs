@@ -18,6 +18,8 @@ use super::tree::{difference, index_entry};
 use super::worktrees::name_some;
 use crate::Result;
 
+/// The name of the files that say what goes through a filter.
+const ATTRIBUTES: &str = ".gitattributes";
 /// How far back commits are looked at that were not pushed.
 const SEARCHED_COMMITS: usize = 2_000;
 /// Above the loose (1) and packed (2) backends of libgit2.
@@ -33,8 +35,10 @@ pub struct Filtered {
 }
 
 impl Repository {
-    /// Those of a worker's changes that would have to go through a filter; `held`
-    /// knows the blobs that it started from.
+    /// Those of a worker's changes that would have to go through a filter. What the
+    /// commit says that it started from counts in any case, for the repository lives
+    /// by that; what the worker says itself, where the user's git has a program for
+    /// it. `held` knows the commit's blobs.
     pub(super) fn filtered_changes(
         &self,
         changes: &[Change],
@@ -42,17 +46,29 @@ impl Repository {
     ) -> Result<Vec<Filtered>> {
         let written = changes.iter().filter(|change| !change.is_removal());
         let paths: Vec<&str> = written.map(|change| change.path.as_str()).collect();
-        let attributes = |git: &git2::Repository, name: &str| match changes
+        let mut found = self.filtered(&paths, |_, name| Ok(held(name)))?;
+        let own: Vec<&Change> =
+            changes.iter().filter(|change| change.path.as_str().ends_with(ATTRIBUTES)).collect();
+        if own.is_empty() {
+            return Ok(found);
+        }
+        let attributes = |git: &git2::Repository, name: &str| match own
             .iter()
             .find(|change| change.path.as_str() == name)
+            .map(|change| &change.kind)
         {
-            Some(Change { kind: ChangeKind::Written { bytes, .. }, .. }) => {
-                git.blob(bytes).map(Some)
-            }
-            Some(_) => Ok(None),
+            Some(ChangeKind::Written { bytes, .. }) => git.blob(bytes).map(Some),
+            Some(ChangeKind::Removed) => Ok(None),
             None => Ok(held(name)),
         };
-        self.filtered(&paths, attributes)
+        let now = self.filtered(&paths, attributes)?;
+        let config = self.git()?.config().map_err(failed("read git's config"))?;
+        for new in now.into_iter().filter(|new| has_program(&config, &new.filter)) {
+            if !found.iter().any(|known| known.path == new.path) {
+                found.push(new);
+            }
+        }
+        Ok(found)
     }
 
     /// Why a working tree can't go from its HEAD to a commit: git would pass what
@@ -103,11 +119,7 @@ impl Repository {
             return Ok(None);
         }
         let config = self.git()?.config().map_err(failed("read git's config"))?;
-        let has_program = |filter: &str| {
-            let mut kinds = ["clean", "smudge", "process"].iter();
-            kinds.any(|kind| config.get_string(&format!("filter.{filter}.{kind}")).is_ok())
-        };
-        let found = found.into_iter().filter(|found| has_program(&found.filter));
+        let found = found.into_iter().filter(|found| has_program(&config, &found.filter));
         let named: Vec<String> =
             found.map(|found| format!("`{}` (filter `{}`)", found.path, found.filter)).collect();
         Ok((!named.is_empty()).then(|| name_some(&named)))
@@ -149,11 +161,17 @@ impl Repository {
     }
 }
 
+/// Whether the user's git knows a program for the filter.
+fn has_program(config: &git2::Config, filter: &str) -> bool {
+    let mut kinds = ["clean", "smudge", "process"].iter();
+    kinds.any(|kind| config.get_string(&format!("filter.{filter}.{kind}")).is_ok())
+}
+
 /// The `.gitattributes` that may say something of these paths.
 fn attribute_files(paths: &[&str]) -> BTreeSet<CheckoutPath> {
     let folders = paths.iter().flat_map(|path| Path::new(path).ancestors().skip(1));
     let folders: BTreeSet<&Path> = folders.collect();
-    let file = |folder: &Path| folder.join(".gitattributes").to_str().map(CheckoutPath::parse_file);
+    let file = |folder: &Path| folder.join(ATTRIBUTES).to_str().map(CheckoutPath::parse_file);
     folders.into_iter().filter_map(|folder| file(folder)?.ok()).collect()
 }
 
@@ -226,12 +244,16 @@ mod tests {
         let found: Vec<String> =
             found.into_iter().map(|found| format!("{} {}", found.path, found.filter)).collect();
         assert_eq!(found, ["top.bin lfs", "a/b/in.key crypt"]);
-        // A worker's own attributes count as well.
+        // Of a worker's own attributes those count that the user's git does something for.
         let held = |name: &str| blob_at(&tree, name);
         let changes =
             [written("a/.gitattributes", "*.key filter=mine\n"), written("a/other.key", "k\n")];
-        assert_eq!(repository.filtered_changes(&changes, held).unwrap()[0].filter, "mine");
-        let changes = [removed(".gitattributes"), removed("a/b/in.key"), written("top.bin", "q\n")];
         assert!(repository.filtered_changes(&changes, held).unwrap().is_empty());
+        sandbox.git(&["config", "filter.mine.clean", "cat"]);
+        assert_eq!(repository.filtered_changes(&changes, held).unwrap()[0].filter, "mine");
+        // None gets rid of the commit's.
+        let changes = [removed(".gitattributes"), removed("a/b/in.key"), written("top.bin", "q\n")];
+        let found = repository.filtered_changes(&changes, held).unwrap();
+        assert_eq!((found[0].path.as_str(), found.len()), ("top.bin", 1));
     }
 }

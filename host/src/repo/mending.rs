@@ -38,7 +38,8 @@ pub(super) fn take_back_now(holder: &Holder, to: Oid) -> Result<()> {
     };
     Err(Error::failed(format!(
         "the working tree at {} was half moved to {to} and could not be taken back ({why}). Commit \
-         nothing there; mend what is in the way, and `code-agent resume` takes it back",
+         nothing there; mend what is in the way, and `code-agent resume` of the run takes it back, \
+         as its undo does",
         holder.top.display()
     )))
 }

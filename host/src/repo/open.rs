@@ -185,8 +185,8 @@ impl Repository {
             let Some(why) = worktrees::dirt(&git)? else { continue };
             let first = match self.half_moved_by(&git)? {
                 Some(run) => format!(
-                    "that is what run {run} left when it broke off: `code-agent resume {run}` takes \
-                     it back"
+                    "that is what run {run} left when it, or its undo, broke off: `code-agent resume \
+                     {run}` or `code-agent undo {run}` takes it back"
                 ),
                 None => "commit, stash or finish that first".to_owned(),
             };
