@@ -6,21 +6,15 @@
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::thread;
-use std::time::Duration;
 
-use git2::{ErrorCode, Oid};
+use git2::Oid;
 
-use super::failed;
 use super::open::Repository;
+use super::{failed, patience};
 use crate::Result;
 
 /// Below it lies a folder for each run, and in that a reference for each blob.
 const KEPT: &str = "refs/code-agent/kept/";
-/// Git locks a reference for a moment while it packs it; so often is it tried
-/// again, so far apart.
-const TRIES: u32 = 200;
-const BETWEEN_TRIES: Duration = Duration::from_millis(5);
 
 /// Keeps these bytes for a run; returns the blob's id. One at a time: two that
 /// keep the same would be in each other's way.
@@ -36,14 +30,7 @@ fn hold(git: &git2::Repository, name: &str, blob: Oid) -> Result<(), git2::Error
     if git.refname_to_id(name).is_ok() {
         return Ok(());
     }
-    let mut tries = 1;
-    loop {
-        match git.reference(name, blob, true, "code-agent: kept") {
-            Err(error) if error.code() == ErrorCode::Locked && tries < TRIES => tries += 1,
-            outcome => return outcome.map(drop),
-        }
-        thread::sleep(BETWEEN_TRIES);
-    }
+    patience::unless_locked(|| git.reference(name, blob, true, "code-agent: kept")).map(drop)
 }
 
 /// Removes the locks that a host left which died while it kept something.

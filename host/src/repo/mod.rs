@@ -25,6 +25,7 @@ mod open;
 mod pack;
 mod patch;
 pub mod path;
+mod patience;
 mod prune;
 mod publish;
 mod push;

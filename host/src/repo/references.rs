@@ -11,7 +11,7 @@ use super::path::CheckoutPath;
 use super::sync::sync_all;
 use super::tree::{Found, found_at};
 use super::working_tree::descends;
-use super::{commit_id, failed, worktrees};
+use super::{commit_id, failed, patience, worktrees};
 use crate::{Error, Result};
 
 /// Where the runs' references lie; hidden from `git branch`, kept by `git gc`.
@@ -29,7 +29,8 @@ impl Repository {
             Some(commit) => commit,
             None => self.make_branch(&git)?,
         };
-        git.reference(&name, start, false, "code-agent: run begins").map_err(failed(format!(
+        let make = || git.reference(&name, start, false, "code-agent: run begins");
+        patience::unless_locked(make).map_err(failed(format!(
             "make `{name}`, the reference of this run; if a run of that name exists, resume it"
         )))?;
         sync_reference(self.common_directory(), &name)?;
@@ -124,9 +125,10 @@ impl Repository {
     fn make_branch(&self, git: &git2::Repository) -> Result<Oid> {
         let doing = || format!("make the branch `{}` from HEAD", self.branch());
         let head = git.head().and_then(|head| head.peel_to_commit()).map_err(failed(doing()))?;
-        git.reference(&self.branch_reference(), head.id(), false, "code-agent: made from HEAD")
-            .map_err(failed(doing()))?;
-        sync_reference(self.common_directory(), &self.branch_reference())?;
+        let name = self.branch_reference();
+        let make = || git.reference(&name, head.id(), false, "code-agent: made from HEAD");
+        patience::unless_locked(make).map_err(failed(doing()))?;
+        sync_reference(self.common_directory(), &name)?;
         Ok(head.id())
     }
 
@@ -164,7 +166,7 @@ pub(super) fn run_tip(git: &git2::Repository, run: &str) -> Result<Oid> {
 }
 
 /// Compare-and-swap: false where the reference does not stand on `from` any
-/// more, or is gone.
+/// more, or is gone. Who locks it for a moment is waited for.
 pub(super) fn move_reference(
     git: &git2::Repository,
     name: &str,
@@ -172,7 +174,7 @@ pub(super) fn move_reference(
     to: Oid,
     log: &str,
 ) -> Result<bool> {
-    match git.reference_matching(name, to, true, from, log) {
+    match patience::unless_locked(|| git.reference_matching(name, to, true, from, log)) {
         Ok(_) => Ok(true),
         Err(error) if matches!(error.code(), ErrorCode::Modified | ErrorCode::NotFound) => {
             Ok(false)

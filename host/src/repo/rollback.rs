@@ -7,7 +7,7 @@ use super::open::Repository;
 use super::references::{move_reference, run_reference, sync_reference};
 use super::undo::is_shared;
 use super::working_tree::descends;
-use super::{commit_id, failed};
+use super::{commit_id, failed, patience};
 use crate::{Error, Result};
 
 /// Where what was moved back from is kept; hidden from `git branch`, kept by
@@ -90,7 +90,7 @@ impl Repository {
         let git = self.git()?;
         let kept = rolled_back_reference(run, from);
         let (from, to) = (commit_id(from)?, commit_id(to)?);
-        git.reference(&kept, from, true, "code-agent: rolled back")
+        patience::unless_locked(|| git.reference(&kept, from, true, "code-agent: rolled back"))
             .map_err(failed(format!("make `{kept}`")))?;
         sync_reference(self.common_directory(), &kept)?;
         let name = run_reference(run)?;

@@ -11,7 +11,7 @@ use super::merge::{Merged, merge_sides};
 use super::open::Repository;
 use super::references::{move_reference, run_reference, run_tip, sync_reference};
 use super::working_tree::{BranchOutcome, descends};
-use super::{commit_id, failed, pack, worktrees};
+use super::{commit_id, failed, pack, patience, worktrees};
 use crate::{Error, Result};
 
 /// Where what was taken back is kept; hidden from `git branch`, kept by `git gc`.
@@ -53,7 +53,7 @@ impl Repository {
         let to =
             if moves { newest.from } else { self.revert(&git, run, branch, &stretches, time)? };
         let kept = format!("{UNDONE}{run}-{}", short(branch));
-        git.reference(&kept, branch, true, "code-agent: undo")
+        patience::unless_locked(|| git.reference(&kept, branch, true, "code-agent: undo"))
             .map_err(failed(format!("make `{kept}`")))?;
         sync_reference(self.common_directory(), &kept)?;
         match self.bring_both(&git, run, tip, branch, to) {
