@@ -18,6 +18,7 @@ mod keys;
 mod landing;
 mod left_out;
 pub mod lock;
+mod mending;
 mod merge;
 mod message;
 mod new_keys;

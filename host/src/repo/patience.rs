@@ -2,6 +2,7 @@
 //! packs or moves it, on an index while somebody's editor asks for the status.
 //! Never for long: who holds one may have died.
 
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -25,6 +26,19 @@ pub(super) fn unless_locked<T>(
         }
         thread::sleep(BETWEEN_TRIES);
     }
+}
+
+/// Waits until the lock is gone; false where somebody holds it all the time.
+pub(super) fn is_free(lock: &Path) -> bool {
+    let mut tries = 1;
+    while lock.exists() {
+        if tries == TRIES {
+            return false;
+        }
+        tries += 1;
+        thread::sleep(BETWEEN_TRIES);
+    }
+    true
 }
 
 #[cfg(test)]
@@ -57,6 +71,7 @@ mod tests {
         assert_eq!(tries.replace(0), 3);
         fs::write(&lock, "").unwrap();
         assert_eq!(unless_locked(|| step(TRIES + 1)).unwrap_err().code(), ErrorCode::Locked);
+        assert!(!is_free(&lock));
     }
 
     #[test]

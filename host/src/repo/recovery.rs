@@ -12,15 +12,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use git2::build::CheckoutBuilder;
 use git2::{ErrorCode, Oid};
 
+use super::mending::take_back;
 use super::open::Repository;
 use super::prune::OURS;
 use super::references::{run_tip, sync_reference};
-use super::tree::difference;
 use super::worktrees::{self, Holder};
-use super::{commit_id, failed, kept, pack};
+use super::{commit_id, failed, kept, pack, patience};
 use crate::Result;
 
 /// Marks that a run's work is on its way into working trees; names the commit.
@@ -72,7 +71,7 @@ impl Repository {
     /// Says that working trees are about to move to `to`.
     pub(super) fn moving(&self, git: &git2::Repository, run: &str, to: Oid) -> Result<()> {
         let name = format!("{MOVING}{run}");
-        git.reference(&name, to, true, "code-agent: moving")
+        patience::unless_locked(|| git.reference(&name, to, true, "code-agent: moving"))
             .map_err(failed(format!("make `{name}`")))?;
         sync_reference(self.common_directory(), &name)
     }
@@ -139,82 +138,16 @@ fn remove_lock(path: &Path, ours: impl Fn(&str) -> bool) -> Result<()> {
     removed.map_err(failed(format!("remove the lock {} of a dead process", path.display())))
 }
 
-/// Takes a working tree that was half moved back to its HEAD: each file that
-/// the move was to write and that is as it was to be, or the beginning of it.
-/// What a person changed since is left alone, and the start's own check
-/// refuses a tree that is dirty then.
+/// Takes a working tree back that a dead host has left half moved. What a person
+/// changed since is left alone, and the start's own check refuses a tree that is
+/// dirty then.
 fn mend(holder: &Holder, to: Oid) -> Result<()> {
-    let git = worktrees::open(holder)?;
-    let doing = || format!("mend the working tree at {}", holder.top.display());
-    let index_lock = git.path().join("index.lock");
-    remove_lock(&index_lock, |_| true)?;
-    let head = git.head().and_then(|head| head.peel_to_tree()).map_err(failed(doing()))?;
-    let target = git.find_commit(to).and_then(|commit| commit.tree()).map_err(failed(doing()))?;
-    let deltas = difference(&git, Some(&head), &target).map_err(failed(doing()))?;
-    let mut back = CheckoutBuilder::new();
-    back.force().disable_pathspec_match(true).remove_untracked(false);
-    let mut any = false;
-    for delta in &deltas {
-        let Ok(name) = std::str::from_utf8(&delta.path) else { continue };
-        let file = holder.top.join(name);
-        if !is_half_moved(&git, &file, name, &target).map_err(failed(doing()))? {
-            continue;
-        }
-        if head.get_path(Path::new(name)).is_ok() {
-            back.path(name);
-            any = true;
-        } else {
-            remove_new(&git, &file, name).map_err(failed(doing()))?;
-        }
+    let index_lock = worktrees::open(holder)?.path().join("index.lock");
+    // One of somebody who is at work goes by itself.
+    if !patience::is_free(&index_lock) {
+        remove_lock(&index_lock, |_| true)?;
     }
-    if any {
-        git.checkout_tree(head.as_object(), Some(&mut back)).map_err(failed(doing()))?;
-    }
-    Ok(())
-}
-
-/// Whether the file is what the move writes, or the beginning of that; a file
-/// that the move removes counts when it is gone.
-fn is_half_moved(
-    git: &git2::Repository,
-    file: &PathBuf,
-    name: &str,
-    target: &git2::Tree<'_>,
-) -> Result<bool, git2::Error> {
-    let wanted = match target.get_path(Path::new(name)) {
-        Ok(entry) => Some(git.find_blob(entry.id())?),
-        Err(error) if error.code() == ErrorCode::NotFound => None,
-        Err(error) => return Err(error),
-    };
-    let found = match fs::symlink_metadata(file) {
-        Ok(metadata) if metadata.is_symlink() => {
-            fs::read_link(file).ok().map(|link| link.into_os_string().into_encoded_bytes())
-        }
-        Ok(metadata) if metadata.is_file() => fs::read(file).ok(),
-        Ok(_) => return Ok(false),
-        Err(_) => None,
-    };
-    Ok(match (wanted, found) {
-        (Some(wanted), Some(found)) => wanted.content().starts_with(&found),
-        (None, None) => true,
-        _ => false,
-    })
-}
-
-/// Removes a file that the move added, from the index too.
-fn remove_new(git: &git2::Repository, file: &Path, name: &str) -> Result<(), git2::Error> {
-    match fs::remove_file(file) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(git2::Error::from_str(&error.to_string()));
-        }
-        _ => {}
-    }
-    let mut index = git.index()?;
-    if index.get_path(Path::new(name), 0).is_some() {
-        index.remove_path(Path::new(name))?;
-        index.write()?;
-    }
-    Ok(())
+    take_back(holder, to)
 }
 
 /// Removes what a dead process has left of objects; another one's in the making

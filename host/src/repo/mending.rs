@@ -1,0 +1,184 @@
+//! Taking a working tree back to its HEAD that a move has left half done: what the
+//! move wrote goes, what it replaced or removed comes back, and what a person has
+//! changed since is left alone. Who moves it, and when, is others' business.
+
+#![expect(clippy::disallowed_methods, reason = "the user's working tree is no checkout")]
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use git2::build::CheckoutBuilder;
+use git2::{IndexEntry, ObjectType, Oid, Tree};
+
+use super::changes::Mode;
+use super::failed;
+use super::path::CheckoutPath;
+use super::tree::{difference, index_entry};
+use super::worktrees::{self, Holder};
+use crate::Result;
+
+/// Git's mode of a submodule.
+const SUBMODULE: i32 = 0o160_000;
+
+/// Takes back each file that the move to `to` was to write and that is as it was
+/// to be, or the beginning of it. All are looked at before one is changed, for
+/// files, links and folders may have taken each other's places.
+pub(super) fn take_back(holder: &Holder, to: Oid) -> Result<()> {
+    let git = worktrees::open(holder)?;
+    let doing = || format!("mend the working tree at {}", holder.top.display());
+    let head = git.head().and_then(|head| head.peel_to_tree()).map_err(failed(doing()))?;
+    let target = git.find_commit(to).and_then(|commit| commit.tree()).map_err(failed(doing()))?;
+    let deltas = difference(&git, Some(&head), &target).map_err(failed(doing()))?;
+    let (mut back, mut new) = (Vec::new(), Vec::new());
+    for delta in &deltas {
+        let Ok(name) = std::str::from_utf8(&delta.path) else { continue };
+        if !is_half_moved(&git, &holder.top, name, delta.new).map_err(failed(doing()))? {
+            continue;
+        }
+        if is_leaf(&head, name) { back.push(name) } else { new.push(name) }
+    }
+    remove_new(&git, &holder.top, &new).map_err(failed(doing()))?;
+    restore(&git, &holder.top, &head, &back).map_err(failed(doing()))
+}
+
+/// Whether a commit has a file, a link or a submodule there.
+fn is_leaf(tree: &Tree<'_>, name: &str) -> bool {
+    tree.get_path(Path::new(name)).is_ok_and(|entry| entry.kind() != Some(ObjectType::Tree))
+}
+
+/// What lies at a path of the working tree.
+enum Found {
+    Nothing,
+    Folder,
+    /// A file's bytes, or a link's text.
+    Bytes(Vec<u8>),
+}
+
+/// Whether the path is as the move leaves it: a file holds what it is to hold, or
+/// the beginning of that; one that goes, or makes way for a folder or a submodule,
+/// is gone.
+fn is_half_moved(
+    git: &git2::Repository,
+    top: &Path,
+    name: &str,
+    new: Option<(Oid, i32)>,
+) -> Result<bool, git2::Error> {
+    let found = found_at(top, name);
+    Ok(match (new.filter(|(_, mode)| *mode != SUBMODULE), found) {
+        (Some((id, _)), Found::Bytes(bytes)) => git.find_blob(id)?.content().starts_with(&bytes),
+        (Some(_), Found::Nothing | Found::Folder) | (None, Found::Bytes(_)) => false,
+        (None, Found::Nothing | Found::Folder) => true,
+    })
+}
+
+/// Where a link stands on the way, nothing lies there: what is behind it is
+/// another file.
+fn found_at(top: &Path, name: &str) -> Found {
+    if !has_folders(top, name) {
+        return Found::Nothing;
+    }
+    let file = top.join(name);
+    let bytes = match fs::symlink_metadata(&file) {
+        Ok(metadata) if metadata.is_symlink() => {
+            fs::read_link(&file).map(|link| link.into_os_string().into_encoded_bytes())
+        }
+        Ok(metadata) if metadata.is_file() => fs::read(&file),
+        Ok(_) => return Found::Folder,
+        Err(error) => Err(error),
+    };
+    bytes.map_or(Found::Nothing, Found::Bytes)
+}
+
+/// Whether all that lies on the way to a path are folders.
+fn has_folders(top: &Path, name: &str) -> bool {
+    folders_of(name).all(|folder| is_folder(&top.join(folder)))
+}
+
+/// The folders on the way to a path, the nearest first.
+fn folders_of(name: &str) -> impl Iterator<Item = &Path> {
+    Path::new(name).ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty())
+}
+
+fn is_folder(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir())
+}
+
+/// Removes what the move added, from the index too, and the folders that it made
+/// for that.
+fn remove_new(git: &git2::Repository, top: &Path, names: &[&str]) -> Result<(), git2::Error> {
+    let mut index = git.index()?;
+    let mut changed = false;
+    for name in names {
+        let file = top.join(name);
+        let removed = match is_folder(&file) {
+            // A submodule's; what somebody has put there stays.
+            true => fs::remove_dir(&file).or(Ok(())),
+            false => fs::remove_file(&file),
+        };
+        match removed {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(git2::Error::from_str(&error.to_string()));
+            }
+            _ => {}
+        }
+        for folder in folders_of(name) {
+            // One that holds something else stays.
+            if fs::remove_dir(top.join(folder)).is_err() {
+                break;
+            }
+        }
+        if index.get_path(Path::new(name), 0).is_some() {
+            index.remove_path(Path::new(name))?;
+            changed = true;
+        }
+    }
+    if changed { index.write() } else { Ok(()) }
+}
+
+/// Writes what HEAD has at these paths, but where somebody's own files have taken
+/// the place.
+fn restore(
+    git: &git2::Repository,
+    top: &Path,
+    head: &Tree<'_>,
+    names: &[&str],
+) -> Result<(), git2::Error> {
+    let mut back = CheckoutBuilder::new();
+    back.force().disable_pathspec_match(true).remove_untracked(false);
+    let mut any = false;
+    for name in names {
+        let is_file = |path: &Path| fs::symlink_metadata(path).is_ok_and(|found| !found.is_dir());
+        if folders_of(name).any(|folder| is_file(&top.join(folder))) {
+            continue;
+        }
+        let (file, entry) = (top.join(name), head.get_path(Path::new(name))?);
+        if entry.kind() == Some(ObjectType::Commit) {
+            restore_submodule(git, &file, name, entry.id())?;
+        } else if !is_folder(&file) || fs::remove_dir(&file).is_ok() {
+            back.path(*name);
+            any = true;
+        }
+    }
+    if any { git.checkout_tree(head.as_object(), Some(&mut back)) } else { Ok(()) }
+}
+
+/// libgit2 looks at a submodule's folder alone, and leaves what the index says.
+fn restore_submodule(
+    git: &git2::Repository,
+    folder: &Path,
+    name: &str,
+    commit: Oid,
+) -> Result<(), git2::Error> {
+    fs::create_dir_all(folder).map_err(|error| git2::Error::from_str(&error.to_string()))?;
+    let mut index = git.index()?;
+    if let Ok(path) = CheckoutPath::parse_file(name) {
+        let entry = index_entry(&path, Mode::File, commit);
+        index.add(&IndexEntry { mode: SUBMODULE.cast_unsigned(), ..entry })?;
+    }
+    index.write()
+}
+
+#[cfg(test)]
+#[path = "mending_tests.rs"]
+mod tests;

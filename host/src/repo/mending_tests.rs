@@ -1,0 +1,113 @@
+//! Half moves of all kinds, made with git's own commands.
+
+use super::super::commit_id;
+use super::super::open::Repository;
+use super::super::testing::Sandbox;
+use super::*;
+
+/// A commit beside `main` that has these changes, and a mark that the working tree
+/// was on its way to it.
+fn on_the_way(sandbox: &Sandbox, change: impl Fn()) -> (Repository, String) {
+    let repository = sandbox.open();
+    repository.begin("r1").unwrap();
+    sandbox.git(&["switch", "--quiet", "--create", "side"]);
+    change();
+    sandbox.git(&["commit", "--quiet", "--allow-empty", "--message", "side"]);
+    let to = sandbox.git(&["rev-parse", "HEAD"]);
+    sandbox.git(&["switch", "--quiet", "main"]);
+    repository.moving(&repository.git().unwrap(), "r1", commit_id(&to).unwrap()).unwrap();
+    (repository, to)
+}
+
+fn status(sandbox: &Sandbox) -> String {
+    sandbox.git(&["status", "--porcelain"])
+}
+
+#[test]
+fn files_and_folders_that_took_each_others_places_come_back() {
+    let sandbox = Sandbox::with(&[("f", "f\n"), ("d/x", "x\n"), ("d/in/y", "y\n"), ("z", "z\n")]);
+    let top = sandbox.top();
+    let (repository, to) = on_the_way(&sandbox, || {
+        fs::remove_file(top.join("f")).unwrap();
+        sandbox.write("f/a/b", "b\n");
+        fs::remove_dir_all(top.join("d")).unwrap();
+        sandbox.write("d", "d\n");
+        sandbox.git(&["add", "--all"]);
+    });
+    sandbox.git(&["read-tree", "-u", "-m", "HEAD", &to]);
+    assert_ne!(status(&sandbox), "");
+    repository.recover("r1").unwrap();
+    assert_eq!(status(&sandbox), "");
+    assert_eq!((sandbox.read("f"), sandbox.read("d/in/y")), ("f\n".into(), "y\n".into()));
+    assert!(!sandbox.git(&["for-each-ref"]).contains("moving"));
+}
+
+#[test]
+fn submodules_that_came_moved_or_took_a_files_place_go_back() {
+    let sandbox = Sandbox::with(&[("f", "f\n")]);
+    let commit = |nibble: &str| nibble.repeat(40);
+    let submodule = |name: &str, at: &str| {
+        sandbox.git(&["update-index", "--add", "--cacheinfo", &format!("160000,{at},{name}")]);
+        fs::create_dir_all(sandbox.top().join(name)).unwrap();
+    };
+    submodule("moves", &commit("1"));
+    submodule("goes", &commit("3"));
+    sandbox.git(&["commit", "--quiet", "--message", "submodules"]);
+    let (repository, to) = on_the_way(&sandbox, || {
+        submodule("moves", &commit("2"));
+        sandbox.git(&["rm", "--quiet", "--cached", "goes"]);
+        submodule("comes", &commit("4"));
+        sandbox.git(&["rm", "--quiet", "f"]);
+        submodule("f", &commit("5"));
+    });
+    sandbox.git(&["read-tree", "-u", "-m", "HEAD", &to]);
+    assert_ne!(status(&sandbox), "");
+    repository.recover("r1").unwrap();
+    assert_eq!(status(&sandbox), "");
+    assert_eq!(sandbox.read("f"), "f\n");
+}
+
+#[test]
+fn what_lies_behind_a_link_is_another_file() {
+    let sandbox = Sandbox::with(&[("real/a.md", "same\n")]);
+    let link = sandbox.top().join("docs");
+    std::os::unix::fs::symlink("real", &link).unwrap();
+    sandbox.git(&["add", "--all"]);
+    sandbox.git(&["commit", "--quiet", "--message", "link"]);
+    let (repository, to) = on_the_way(&sandbox, || {
+        fs::remove_file(&link).unwrap();
+        sandbox.write("docs/a.md", "same\n");
+        sandbox.git(&["add", "--all"]);
+    });
+    // The host died before it came to the link.
+    repository.recover("r1").unwrap();
+    assert_eq!((status(&sandbox), sandbox.read("real/a.md")), (String::new(), "same\n".into()));
+    // And after it.
+    repository.moving(&repository.git().unwrap(), "r1", commit_id(&to).unwrap()).unwrap();
+    sandbox.git(&["read-tree", "-u", "-m", "HEAD", &to]);
+    repository.recover("r1").unwrap();
+    assert_eq!(status(&sandbox), "");
+    assert!(link.is_symlink());
+}
+
+#[test]
+fn a_persons_files_that_took_a_place_since_stay() {
+    let sandbox = Sandbox::with(&[("f", "f\n"), ("d/x", "x\n"), ("other", "o\n")]);
+    let (repository, to) = on_the_way(&sandbox, || {
+        fs::remove_file(sandbox.top().join("f")).unwrap();
+        sandbox.write("f/a", "a\n");
+        sandbox.write("other", "changed\n");
+        sandbox.git(&["rm", "--quiet", "d/x"]);
+        sandbox.git(&["add", "--all"]);
+    });
+    sandbox.git(&["read-tree", "-u", "-m", "HEAD", &to]);
+    sandbox.write("f/mine", "mine\n");
+    sandbox.write("d", "mine, too\n");
+    repository.recover("r1").unwrap();
+    assert_eq!(
+        (sandbox.read("f/mine"), sandbox.read("d")),
+        ("mine\n".into(), "mine, too\n".into())
+    );
+    assert_eq!(sandbox.read("other"), "o\n", "the rest went back");
+    assert!(!sandbox.top().join("f/a").exists());
+}
