@@ -20,6 +20,7 @@ mod components;
 mod conflicts;
 mod faults;
 mod going_back;
+mod half_moves;
 mod hostile_inputs;
 mod hostile_planners;
 mod interruption;

@@ -12,14 +12,37 @@ use git2::build::CheckoutBuilder;
 use git2::{IndexEntry, ObjectType, Oid, Tree};
 
 use super::changes::Mode;
-use super::failed;
 use super::path::CheckoutPath;
 use super::tree::{difference, index_entry};
 use super::worktrees::{self, Holder};
-use crate::Result;
+use super::{failed, patience};
+use crate::{Error, Result};
 
 /// Git's mode of a submodule.
 const SUBMODULE: i32 = 0o160_000;
+
+/// Takes the tree back after a move that has just failed. An error says that it
+/// still stands between two commits.
+pub(super) fn take_back_now(holder: &Holder, to: Oid) -> Result<()> {
+    let git = worktrees::open(holder)?;
+    let lock = git.path().join("index.lock");
+    let outcome = match patience::is_free(&lock) {
+        true => take_back(holder, to).and_then(|()| worktrees::dirt(&git)),
+        // It may be alive, so it is not ours to remove.
+        false => Ok(Some(format!("{} is in the way", lock.display()))),
+    };
+    let why = match outcome {
+        Ok(None) => return Ok(()),
+        Ok(Some(why)) => why,
+        Err(error) => error.to_string(),
+    };
+    Err(Error::failed(format!(
+        "the working tree at {} was half moved to {to} and could not be taken back ({why}). Commit \
+         nothing there; mend what is in the way, and `code-agent resume` of the run takes it back, \
+         as its undo does",
+        holder.top.display()
+    )))
+}
 
 /// Takes back each file that the move to `to` was to write and that is as it was
 /// to be, or the beginning of it. All are looked at before one is changed, for

@@ -111,3 +111,24 @@ fn a_persons_files_that_took_a_place_since_stay() {
     assert_eq!(sandbox.read("other"), "o\n", "the rest went back");
     assert!(!sandbox.top().join("f/a").exists());
 }
+
+#[test]
+fn an_index_that_somebody_has_locked_is_not_unlocked_and_the_mark_stays() {
+    let sandbox = Sandbox::with(&[("a", "a\n")]);
+    let (repository, to) = on_the_way(&sandbox, || {
+        sandbox.write("a", "changed\n");
+        sandbox.git(&["add", "--all"]);
+    });
+    sandbox.git(&["read-tree", "-u", "-m", "HEAD", &to]);
+    let lock = sandbox.top().join(".git/index.lock");
+    fs::write(&lock, "").unwrap();
+    let holder = Holder { top: sandbox.top().to_owned() };
+    let error = take_back_now(&holder, commit_id(&to).unwrap()).unwrap_err().to_string();
+    assert!(lock.exists() && error.contains("index.lock"), "{error}");
+    fs::remove_file(lock).unwrap();
+    // Whoever starts another run is told what to do.
+    let refused = Repository::open(sandbox.top(), "main", true).unwrap_err();
+    assert!(refused.to_string().contains("code-agent resume r1"), "{refused}");
+    repository.recover("r1").unwrap();
+    assert_eq!(status(&sandbox), "");
+}

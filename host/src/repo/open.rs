@@ -149,14 +149,20 @@ impl Repository {
             )));
         }
         for holder in &holders {
-            if let Some(why) = worktrees::dirt(&worktrees::open(holder)?)? {
-                return Err(Error::usage(format!(
-                    "the working tree at {} has the branch `{}` checked out, and {why}; commit, \
-                     stash or finish that first",
-                    holder.top.display(),
-                    self.branch()
-                )));
-            }
+            let git = worktrees::open(holder)?;
+            let Some(why) = worktrees::dirt(&git)? else { continue };
+            let first = match self.half_moved_by(&git)? {
+                Some(run) => format!(
+                    "that is what run {run} left when it, or its undo, broke off: `code-agent resume \
+                     {run}` or `code-agent undo {run}` takes it back"
+                ),
+                None => "commit, stash or finish that first".to_owned(),
+            };
+            return Err(Error::usage(format!(
+                "the working tree at {} has the branch `{}` checked out, and {why}; {first}",
+                holder.top.display(),
+                self.branch()
+            )));
         }
         Ok(())
     }

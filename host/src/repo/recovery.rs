@@ -68,6 +68,14 @@ impl Repository {
         git.graph_descendant_of(tip, id).map_err(failed(doing()))
     }
 
+    /// The run, if there is one, whose move of a working tree has broken off.
+    pub(super) fn half_moved_by(&self, git: &git2::Repository) -> Result<Option<String>> {
+        let doing = "look for moves that broke off";
+        let mut marks = git.references_glob(&format!("{MOVING}*")).map_err(failed(doing))?;
+        let Some(mark) = marks.next().transpose().map_err(failed(doing))? else { return Ok(None) };
+        Ok(mark.name().ok().and_then(|name| name.strip_prefix(MOVING)).map(str::to_owned))
+    }
+
     /// Says that working trees are about to move to `to`.
     pub(super) fn moving(&self, git: &git2::Repository, run: &str, to: Oid) -> Result<()> {
         let name = format!("{MOVING}{run}");

@@ -185,12 +185,7 @@ impl Repository {
         let work = self.branch_reference();
         let outcome = match holders.as_slice() {
             [] => self.move_branch(git, &work, from, to)?,
-            [holder] => {
-                self.moving(git, run, to)?;
-                let outcome = self.move_both(holder, &work, from, to);
-                self.moved(git, run)?;
-                outcome?
-            }
+            [holder] => self.move_both(git, run, holder, &work, from, to)?,
             _ => {
                 return Err(Error::failed(format!(
                     "the branch `{}` is checked out in more than one working tree; leave it in all \

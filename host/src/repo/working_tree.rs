@@ -4,11 +4,12 @@
 use git2::build::CheckoutBuilder;
 use git2::{CheckoutNotificationType, ErrorCode, Oid};
 
-use super::failed;
+use super::mending::take_back_now;
 use super::open::Repository;
 use super::references::{move_reference, run_reference, run_tip, sync_reference};
 use super::worktrees::{self, Holder};
-use crate::{Error, Result, crash};
+use super::{failed, patience};
+use crate::{Result, crash};
 
 /// What became of the user's branch (or, uncommitted, of the working tree).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,16 +62,7 @@ impl Repository {
                 ))
             }
             (true, []) => self.move_branch(&git, &reference, branch, tip),
-            (true, [holder]) => {
-                // Whoever goes on after a crash in between knows by this what
-                // to mend.
-                self.moving(&git, run, tip)?;
-                crash::point("branch: move announced");
-                let outcome = self.move_both(holder, &reference, branch, tip);
-                crash::point("branch: moved");
-                self.moved(&git, run)?;
-                outcome
-            }
+            (true, [holder]) => self.move_both(&git, run, holder, &reference, branch, tip),
             (true, _) => {
                 let why = "the branch is checked out in more than one working tree";
                 Ok(self.left_alone(&reference, why, format!("git merge --ff-only {reference}")))
@@ -96,17 +88,23 @@ impl Repository {
             let why = "the working tree is on a commit that the run did not start from";
             return Ok(self.left_alone(&reference, why, command));
         }
-        if let Some(why) = worktrees::dirt(&git)? {
+        let holder = Holder { top: self.top().to_owned() };
+        if let Some(why) = self.keeps_it(&holder)? {
             return Ok(self.left_alone(&reference, &why, command));
         }
         self.moving(&git, run, tip)?;
-        let update = update_files(&git, tip, false);
+        let update = update_files(&git, tip, false)?;
         crash::point("uncommitted: files written");
+        let outcome = match update {
+            Update::Done => BranchOutcome::Moved { to: tip.to_string() },
+            Update::InTheWay(why) => self.left_alone(&reference, &why, command),
+            Update::Failed(why) => {
+                take_back_now(&holder, tip)?;
+                self.left_alone(&reference, &why, command)
+            }
+        };
         self.moved(&git, run)?;
-        match update? {
-            Update::Done => Ok(BranchOutcome::Moved { to: tip.to_string() }),
-            Update::InTheWay(why) => Ok(self.left_alone(&reference, &why, command)),
-        }
+        Ok(outcome)
     }
 
     pub(super) fn move_branch(
@@ -125,29 +123,79 @@ impl Repository {
         Ok(BranchOutcome::Moved { to: to.to_string() })
     }
 
-    /// Files and index first, then the branch: a crash between leaves the
-    /// run's work staged, which `git status` shows. The other way round the
-    /// index would undo it in the user's next commit.
+    /// Moves a branch and its working tree, or neither. An error leaves the mark
+    /// of the move, by which whoever goes on knows what to mend.
     pub(super) fn move_both(
         &self,
+        git: &git2::Repository,
+        run: &str,
         holder: &Holder,
         reference: &str,
         from: Oid,
         to: Oid,
     ) -> Result<BranchOutcome> {
-        let command = format!("git merge --ff-only {reference}");
+        if let Some(why) = self.keeps_it(holder)? {
+            let command = format!("git merge --ff-only {reference}");
+            return Ok(self.left_alone(reference, &why, command));
+        }
+        self.moving(git, run, to)?;
+        crash::point("branch: move announced");
+        let outcome = self.move_files_then_branch(git, holder, reference, from, to)?;
+        crash::point("branch: moved");
+        self.moved(git, run)?;
+        Ok(outcome)
+    }
+
+    /// Why a working tree can't be moved now, as far as that can be seen before
+    /// anything is written. Others' locks are waited for: an editor that asks for
+    /// the status holds the index for a moment.
+    fn keeps_it(&self, holder: &Holder) -> Result<Option<String>> {
         let git = match worktrees::open(holder) {
             Ok(git) => git,
-            Err(error) => return Ok(self.left_alone(reference, &error.to_string(), command)),
+            Err(error) => return Ok(Some(error.to_string())),
         };
-        if let Some(why) = worktrees::dirt(&git)? {
-            return Ok(self.left_alone(reference, &why, command));
+        let branch = self.common_directory().join(format!("{}.lock", self.branch_reference()));
+        let locks = [git.path().join("index.lock"), branch];
+        if let Some(lock) = locks.iter().find(|lock| !patience::is_free(lock)) {
+            return Ok(Some(format!(
+                "another git is at work there, for {} exists; if none is, remove that file",
+                lock.display()
+            )));
         }
-        if let Update::InTheWay(why) = update_files(&git, to, true)? {
-            return Ok(self.left_alone(reference, &why, command));
+        worktrees::dirt(&git)
+    }
+
+    /// Files and index first, then the branch: a crash between leaves the
+    /// run's work staged, which `git status` shows. The other way round the
+    /// index would undo it in the user's next commit.
+    fn move_files_then_branch(
+        &self,
+        git: &git2::Repository,
+        holder: &Holder,
+        reference: &str,
+        from: Oid,
+        to: Oid,
+    ) -> Result<BranchOutcome> {
+        let left_alone =
+            |why: &str| self.left_alone(reference, why, format!("git merge --ff-only {reference}"));
+        match update_files(&worktrees::open(holder)?, to, true)? {
+            Update::Done => {}
+            Update::InTheWay(why) => return Ok(left_alone(&why)),
+            Update::Failed(why) => {
+                take_back_now(holder, to)?;
+                return Ok(left_alone(&why));
+            }
         }
         crash::point("branch: files written");
-        self.move_branch(&git, reference, from, to)
+        let outcome = match self.move_branch(git, reference, from, to) {
+            Ok(moved @ BranchOutcome::Moved { .. }) => return Ok(moved),
+            // It has moved; only whether that is on the disk is not known.
+            Err(error) if self.branch_commit(git)? == Some(to) => return Err(error),
+            Ok(other) => other,
+            Err(error) => left_alone(&error.to_string()),
+        };
+        take_back_now(holder, to)?;
+        Ok(outcome)
     }
 
     fn left_alone(&self, reference: &str, why: &str, command: String) -> BranchOutcome {
@@ -161,11 +209,16 @@ impl Repository {
 
 enum Update {
     Done,
+    /// Nothing was written.
     InTheWay(String),
+    /// It broke off in the middle.
+    Failed(String),
 }
 
 /// Writes what differs between HEAD and a commit to the working tree. libgit2
-/// looks at everything before it writes anything, so a refusal changes nothing.
+/// looks for files in the way before it writes anything; what else may fail (a
+/// folder with files of the user's that is to become a file, rights, the disk, the
+/// index) it finds out in the middle.
 fn update_files(git: &git2::Repository, to: Oid, stage: bool) -> Result<Update> {
     let commit = git.find_object(to, None).map_err(failed(format!("read commit {to}")))?;
     let mut in_the_way = Vec::new();
@@ -183,8 +236,8 @@ fn update_files(git: &git2::Repository, to: Oid, stage: bool) -> Result<Update> 
             "files that git does not track, or that changed, are in the way ({}); move them first",
             worktrees::name_some(&in_the_way)
         ))),
-        Err(error) => Err(Error::failed(format!(
-            "could not update the working tree at {}: {error}; look at it with `git status`",
+        Err(error) => Ok(Update::Failed(format!(
+            "its working tree at {} could not be brought along: {error}",
             git.workdir().unwrap_or(git.path()).display()
         ))),
     }
