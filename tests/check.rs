@@ -161,6 +161,95 @@ fn what_is_red_at_the_cycles_end_is_rolled_back_and_kept() {
 }
 
 #[test]
+fn one_red_by_chance_costs_nobody_its_work() {
+    let project = Project::new(&[("good.txt", "good\n")]);
+    let seen = project.beside("seen");
+    fs::create_dir(&seen).unwrap();
+    // Green before the last one lands, red at the cycle's end, and green ever after.
+    let check = format!(
+        "test -e b.txt && test -e c.txt || exit 0; cd {}; \
+         test -e landed || {{ touch landed; exit 0; }}; test -e failed || {{ touch failed; exit 1; }}",
+        seen.display()
+    );
+    let server = ModelServer::start(script([
+        writer("Write b", "b.txt", "b\n"),
+        writer("Write c", "c.txt", "c\n"),
+        Rule::judge(&["The user's check", "passed", "seems to fail by chance"])
+            .turn(submit_verdict("stop", true, "It is green.")),
+    ]))
+    .unwrap();
+    let mut command = code_agent(&project);
+    command.args(["--goal", "Write", "--max-workers", "1", "--rollback", "--check", &check]);
+    run(command.arg("--allow-write").arg(&seen).args(model(&server))).expect_code(0);
+    assert_eq!(server.violations(), Vec::<String>::new());
+    project.assert_sound();
+    assert!(seen.join("failed").exists(), "it was red once");
+    assert_eq!(project.git(&["ls-tree", "--name-only", "main"]), "b.txt\nc.txt\ngood.txt");
+    assert!(!project.git(&["for-each-ref"]).contains("rolled-back"));
+}
+
+#[test]
+fn one_red_by_chance_in_the_search_for_the_culprit_costs_nobody_else_its_work() {
+    let project = Project::new(&[("good.txt", "good\n")]);
+    let seen = project.beside("seen");
+    fs::create_dir(&seen).unwrap();
+    // All three are red together once they have landed; the first alone is so once.
+    let check = format!(
+        "n=$(ls b.txt c.txt d.txt 2>/dev/null | wc -l); cd {}; \
+         if test $n = 3; then test -e landed && exit 1; touch landed; fi; \
+         if test $n = 1 && test -e landed && ! test -e failed; then touch failed; exit 1; fi",
+        seen.display()
+    );
+    let server = ModelServer::start(Script::new([
+        plan(&["one", "two"]),
+        domain("one", &[("Write b", "b.txt"), ("Write c", "c.txt")]),
+        domain("two", &[("Write d", "d.txt")]),
+        writer("Write b", "b.txt", "b\n"),
+        writer("Write c", "c.txt", "c\n"),
+        writer("Write d", "d.txt", "d\n"),
+        Rule::judge(&["FAILED", "was rolled back from"]).turn(submit_verdict(
+            "stop",
+            false,
+            "One is gone again.",
+        )),
+    ]))
+    .unwrap();
+    let mut command = code_agent(&project);
+    command.args(["--goal", "Write", "--max-workers", "1", "--rollback", "--check", &check]);
+    run(command.arg("--allow-write").arg(&seen).args(model(&server))).expect_code(1);
+    assert_eq!(server.violations(), Vec::<String>::new());
+    project.assert_sound();
+    assert!(seen.join("failed").exists(), "it was red once");
+    let files = project.git(&["ls-tree", "--name-only", "main"]);
+    assert_eq!(files.lines().count(), 3, "good.txt and two of them: {files}");
+}
+
+#[test]
+fn a_checkers_setup_that_fails_once_is_tried_again_in_a_fresh_slot() {
+    let project = Project::new(&[("good.txt", "good\n")]);
+    let seen = project.beside("seen");
+    fs::create_dir(&seen).unwrap();
+    // The first one prepares the worker's slot, the second one the checker's.
+    let setup = format!(
+        "echo setup >> {0}/setups; test $(wc -l < {0}/setups) != 2 || {{ echo no network; exit 1; }}",
+        seen.display()
+    );
+    let server = ModelServer::start(script([
+        writer("Write b", "b.txt", "b\n"),
+        writer("Write c", "c.txt", "c\n"),
+        content_judge(),
+    ]))
+    .unwrap();
+    let mut command = code_agent(&project);
+    command.args(["--goal", "Write", "--max-workers", "1", "--check", CHECK, "--setup", &setup]);
+    run(command.arg("--allow-write").arg(&seen).args(model(&server))).expect_code(0);
+    assert_eq!(server.violations(), Vec::<String>::new());
+    project.assert_sound();
+    assert_eq!(project.query::<u32>("SELECT max(attempt) FROM tasks"), 1, "nothing was red");
+    assert!(fs::read_to_string(seen.join("setups")).unwrap().lines().count() > 2);
+}
+
+#[test]
 fn what_a_person_added_is_not_rolled_back() {
     let project = Project::new(&[("good.txt", "good\n")]);
     let server = ModelServer::start(script([

@@ -9,10 +9,10 @@ use tokio::sync::Semaphore;
 
 use super::commands::ended;
 use super::{Setup, Slot, blocking};
-use crate::Result;
 use crate::repo::Checkouts;
 use crate::sandbox::{self, Job, LONGEST_TIME, Ran, Sandbox};
 use crate::types::CheckResult;
+use crate::{Error, Result};
 
 /// Runs the user's check.
 pub struct Checker {
@@ -51,26 +51,41 @@ impl Checker {
     pub async fn check(&self, commit: &str) -> Result<CheckResult> {
         // Never closed.
         let _place = self.places.acquire().await;
-        let ran = self.look(commit).await?;
-        // What stopped it may have been left by those before, or be the disk's.
-        let ran = if ran.stopped.is_some() { self.look(commit).await? } else { ran };
-        let passed = ran.exit_code == Some(0);
-        let output = if passed { ran.output } else { format!("{}\n{}", ended(&ran), ran.output) };
-        Ok(CheckResult { command_line: self.command_line.clone(), passed, output })
+        let mut ran = self.look(commit).await?;
+        if ran.stopped.is_some() {
+            // That may have been left by those before, or pass by itself.
+            ran = self.look(commit).await?;
+        }
+        result(&self.command_line, ran, || sandbox::shortage(self.checkouts.folder()))
+    }
+
+    /// The same, once more while it is red: `times` at most. One red may be a matter
+    /// of luck.
+    async fn check_often(&self, commit: &str, times: u32) -> Result<CheckResult> {
+        let mut last = self.check(commit).await?;
+        for _ in 1..times {
+            if last.passed {
+                break;
+            }
+            last = self.check(commit).await?;
+        }
+        Ok(last)
     }
 
     /// Looks for who made it red, halving: the last of these commits is, as `red`
-    /// says, and each stands on the one before. Returns how many from the first on
-    /// are green, and what the check says of the next one.
+    /// says, and each stands on the one before. One counts as red where it is so
+    /// `times` times. Returns how many from the first on are green, and what the check
+    /// says of the next one.
     pub async fn find_red(
         &self,
         commits: &[&str],
         mut red: CheckResult,
+        times: u32,
     ) -> Result<(usize, CheckResult)> {
         let (mut green, mut first_red) = (0, commits.len());
         while first_red - green > 1 {
             let middle = usize::midpoint(green, first_red);
-            let at = self.check(commits[middle - 1]).await?;
+            let at = self.check_often(commits[middle - 1], times).await?;
             if at.passed {
                 green = middle;
             } else {
@@ -102,7 +117,8 @@ impl Checker {
             None => slot.stand_on(commit).await.map(|()| None)?,
         };
         if let Some(output) = failed {
-            return Ok(Ran { exit_code: Some(1), output, timed_out: false, stopped: None });
+            let stopped = Some("its slot could not be prepared".to_owned());
+            return Ok(Ran { exit_code: None, output, timed_out: false, stopped });
         }
         let job = Job {
             command_line: self.command_line.clone(),
@@ -110,7 +126,9 @@ impl Checker {
             time: LONGEST_TIME,
             hold: Box::new(slot.busy.clone().read_owned().await),
         };
-        sandbox::run(&self.sandbox, job).await
+        let ran = sandbox::run(&self.sandbox, job).await?;
+        slot.has_run(&ran);
+        Ok(ran)
     }
 
     async fn slot(&self) -> Result<Arc<Slot>> {
@@ -128,5 +146,46 @@ impl Checker {
     fn free(&self) -> std::sync::MutexGuard<'_, Free> {
         // The list is whole at any time, whoever panicked.
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a run of the check says. Where the disk has no room, it says nothing: that
+/// is no commit's fault.
+fn result(
+    command_line: &str,
+    ran: Ran,
+    shortage: impl FnOnce() -> Option<String>,
+) -> Result<CheckResult> {
+    if let Some(why) = ran.stopped.as_ref().and_then(|_| shortage()) {
+        return Err(Error::failed(format!(
+            "the check `{command_line}` could not be run: {why}. Make room, and resume the run"
+        )));
+    }
+    let passed = ran.exit_code == Some(0);
+    let output = if passed { ran.output } else { format!("{}\n{}", ended(&ran), ran.output) };
+    Ok(CheckResult { command_line: command_line.to_owned(), passed, output })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_no_answer_and_nobodys_fault() {
+        let ran = |stopped: Option<&str>, exit_code| Ran {
+            exit_code,
+            output: String::new(),
+            timed_out: false,
+            stopped: stopped.map(str::to_owned),
+        };
+        // This file system has no room at any time.
+        let full = || sandbox::shortage(Path::new("/proc"));
+        let error = result("test", ran(Some("the disk is almost full"), None), full).unwrap_err();
+        assert!(error.to_string().contains("resume the run"), "{error}");
+        assert!(!result("test", ran(Some("too much memory"), None), || None).unwrap().passed);
+        assert!(!result("test", ran(None, Some(1)), full).unwrap().passed, "it was red by itself");
+        assert!(result("test", ran(None, Some(0)), full).unwrap().passed);
     }
 }

@@ -161,7 +161,7 @@ impl MergeBench {
         if result.passed {
             return Ok((commits.len(), None));
         }
-        let (green, red) = self.checker.find_red(&commits, result).await?;
+        let (green, red) = self.checker.find_red(&commits, result, 1).await?;
         Ok((green, Some(red)))
     }
 

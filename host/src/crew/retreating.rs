@@ -7,14 +7,20 @@ use std::collections::HashSet;
 use super::HostCrew;
 use crate::Result;
 use crate::agent::{Checker, blocking};
+use crate::cycle::Crew;
 use crate::events::Event;
 use crate::queue::Store;
 use crate::repo::{Step, rolled_back_reference};
 use crate::types::{CheckResult, Retreat};
 
+/// So often has a commit to be red before something is rolled back for it: a test
+/// that fails by chance must not cost anybody's work.
+const SURE: u32 = 2;
+
 impl HostCrew {
     /// Looks for the last commit where the check is green, among the newest that
-    /// this run has landed one on the other.
+    /// this run has landed one on the other. Returns no way back where the check is
+    /// green when it is asked once more.
     pub(super) async fn way_back(
         &self,
         checker: &Checker,
@@ -28,9 +34,17 @@ impl HostCrew {
                 format!("Nothing was rolled back: {head} is not this run's alone.\n{}", red.output);
             return Ok((red, None));
         };
+        if let Some(mut green) = Crew::check(self, head).await?.filter(|again| again.passed) {
+            green.output = format!(
+                "The check was red on {head} at first and green when it was run once more, so nothing \
+                 was rolled back; it seems to fail by chance. At first it said:\n{}\nThen:\n{}",
+                red.output, green.output
+            );
+            return Ok((green, None));
+        }
         let from_there = steps.iter().map(|step| step.commit.as_str());
         let commits: Vec<&str> = [first.parent.as_str()].into_iter().chain(from_there).collect();
-        let (green, mut red) = checker.find_red(&commits, red).await?;
+        let (green, mut red) = checker.find_red(&commits, red, SURE).await?;
         let Some(to) = green.checked_sub(1).and_then(|last| commits.get(last)) else {
             red.output = format!(
                 "The check was red on {} already, before what this run has landed last; nothing was \

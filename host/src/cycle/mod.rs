@@ -99,7 +99,8 @@ pub trait Crew: Send + Sync + 'static {
 
     /// Looks, if the user wants that, for the last commit of the cycle where the
     /// check is green, since it is red on `head`. Returns what the check says of
-    /// the first red one, and the way back, if there is one.
+    /// the first red one, and the way back, if there is one; or what it says of
+    /// `head`, where it is green when it is asked again.
     fn find_green(
         &self,
         base: &str,
@@ -277,8 +278,8 @@ async fn finish<S: Store, C: Crew>(
     let Some(mut check) = unless_stopped(stop, crew.check(&head)).await? else { return Ok(None) };
     if let Some(red) = check.take_if(|check| !check.passed) {
         let found = unless_stopped(stop, crew.find_green(base, &head, red)).await?;
-        let Some((red, retreat)) = found else { return Ok(None) };
-        check = Some(red);
+        let Some((said, retreat)) = found else { return Ok(None) };
+        check = Some(said);
         if let Some(retreat) = retreat {
             // First, so that the judge hears of it whoever asks it in the end.
             store.record("host", Event::RolledBack(retreat.clone())).await?;

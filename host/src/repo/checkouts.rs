@@ -186,7 +186,12 @@ impl Checkouts {
         Ok(Self { repository, run_folder })
     }
 
-    /// The folder that holds them all, where they stay at the end.
+    /// The folder that holds them all.
+    pub fn folder(&self) -> &Path {
+        &self.run_folder.path
+    }
+
+    /// The same, where they stay at the end.
     pub fn kept(&self) -> Option<&Path> {
         self.run_folder.keep.then_some(&*self.run_folder.path)
     }

@@ -51,7 +51,7 @@ async fn disk_full(folder: &Path) -> String {
 }
 
 /// What the disk of a folder lacks for commands, if it does.
-pub(super) fn shortage(folder: &Path) -> Option<String> {
+pub fn shortage(folder: &Path) -> Option<String> {
     let disk = rustix::fs::statvfs(folder).ok()?;
     if disk.f_bavail.saturating_mul(disk.f_frsize) < LEAST_FREE {
         return Some(format!(

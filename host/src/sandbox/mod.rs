@@ -46,6 +46,7 @@ mod running;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use growth::shortage;
 pub use policy::{Access, Folders, Limits, Policy};
 pub use probe::{Abilities, probe};
 pub use running::{Job, Ran, run, run_under};
