@@ -169,6 +169,32 @@ fn what_was_pushed_goes_by_a_commit_and_others_work_stays() {
 }
 
 #[test]
+fn what_is_taken_back_does_not_come_again_with_a_run_that_began_on_it() {
+    let project = project();
+    let id = finished(&project, &[]);
+    let end = project.git(&["rev-parse", "main"]);
+    let server = ModelServer::start(Script::new([
+        crate::scripts::plan(&["five", "six"]).fail_first(3, 400, None),
+        domain("five", &[("Write e", "e.txt")]),
+        domain("six", &[("Write f", "f.txt")]),
+        writer("Write e", "e.txt", "e\n"),
+        writer("Write f", "f.txt", "f\n"),
+        crate::scripts::content_judge(),
+    ]))
+    .unwrap();
+    // It breaks off before anything has landed, on the commit that goes then.
+    let mut second = code_agent(&project);
+    run(second.args(["--goal", "Write more"]).args(model(&server))).expect_code(1);
+    call(&project, &["undo", &id]).expect_code(0);
+    assert_eq!(project.git(&["rev-parse", "main^"]), end, "nothing is rewritten");
+    run(&mut crate::program::resume(&project)).expect_code(0);
+    assert_eq!(files(&project, "main"), "a.txt e.txt f.txt keep.txt");
+    assert_eq!(project.read("a.txt"), "a\n");
+    assert_eq!(project.git(&["status", "--porcelain"]), "");
+    project.assert_sound();
+}
+
+#[test]
 fn kept_files_outlive_gc_until_the_run_is_pruned() {
     let project = project();
     let server = ModelServer::start(Script::new([

@@ -15,7 +15,7 @@ use super::{commit_id, failed, patience, worktrees};
 use crate::{Error, Result};
 
 /// Where the runs' references lie; hidden from `git branch`, kept by `git gc`.
-const RUNS: &str = "refs/code-agent/runs/";
+pub(super) const RUNS: &str = "refs/code-agent/runs/";
 /// How often references are packed while one is written to the disk, at most.
 const SYNC_TRIES: u32 = 5;
 

@@ -1,6 +1,6 @@
 //! Taking back what a run has landed: by moving the branch where nothing came
-//! after and nobody else has it, else by a commit that reverts it. What stood
-//! there before stays under a reference.
+//! after and nobody else has it, neither a remote nor another run, else by a commit
+//! that reverts it. What stood there before stays under a reference.
 
 use std::collections::HashSet;
 
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::merge::{Merged, merge_sides};
 use super::open::Repository;
-use super::references::{move_reference, run_reference, run_tip, sync_reference};
+use super::references::{RUNS, move_reference, run_reference, run_tip, sync_reference};
 use super::working_tree::{BranchOutcome, descends};
 use super::{commit_id, failed, pack, patience, worktrees};
 use crate::{Error, Result};
@@ -49,7 +49,10 @@ impl Repository {
         let stretches = stretches(&git, branch, landed)?;
         let Some(newest) = stretches.first() else { return Err(self.nothing_to_undo(run)) };
         let tip = self.run_within(&git, run, branch)?;
-        let moves = stretches.len() == 1 && newest.to == branch && !is_shared(&git, branch)?;
+        let moves = stretches.len() == 1
+            && newest.to == branch
+            && !is_shared(&git, branch)?
+            && !is_in_another_run(&git, run, branch)?;
         let to =
             if moves { newest.from } else { self.revert(&git, run, branch, &stretches, time)? };
         let kept = format!("{UNDONE}{run}-{}", short(branch));
@@ -254,6 +257,21 @@ pub(super) fn is_shared(git: &git2::Repository, commit: Oid) -> Result<bool> {
         if let Ok(theirs) = target
             && descends(git, theirs.id(), commit)?
         {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether another run stands on it or has it below: when that goes on, it would
+/// bring it to the branch once more. A commit that takes it back it takes in.
+fn is_in_another_run(git: &git2::Repository, run: &str, commit: Oid) -> Result<bool> {
+    let doing = "look what other runs have";
+    let own = run_reference(run)?;
+    for reference in git.references_glob(&format!("{RUNS}*")).map_err(failed(doing))? {
+        let reference = reference.map_err(failed(doing))?;
+        let tip = reference.peel_to_commit().map_err(failed(doing))?.id();
+        if reference.name().ok() != Some(own.as_str()) && descends(git, tip, commit)? {
             return Ok(true);
         }
     }
