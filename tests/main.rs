@@ -19,6 +19,7 @@ mod commands;
 mod components;
 mod conflicts;
 mod faults;
+mod filters;
 mod going_back;
 mod half_moves;
 mod hostile_inputs;

@@ -12,8 +12,8 @@ use crate::clock::Clock;
 use crate::events::Event;
 use crate::queue::{Claim, LandingRow, RunStore, Store};
 use crate::repo::{
-    Changes, Checkout, LandError, Landed, Lander, Landing, LandingLog, LandingRecord, NewKey,
-    Repository, stack,
+    Changes, Checkout, Filtered, LandError, Landed, Lander, Landing, LandingLog, LandingRecord,
+    NewKey, Repository, stack,
 };
 use crate::transcript::{CallTranscript, Entry, Journal, Turn};
 use crate::types::{CallError, CheckResult, Report};
@@ -130,6 +130,8 @@ impl ClaimLanding {
                 let keys = checkout.new_keys(&changes);
                 refuse_keys(&keys.map_err(|error| Setback::Attempt(error.to_string()))?)?;
             }
+            let filtered = checkout.filtered(&changes);
+            refuse_filtered(&filtered.map_err(|error| Setback::Attempt(error.to_string()))?)?;
             Ok(changes)
         };
         match tokio::task::spawn_blocking(looking).await {
@@ -277,6 +279,20 @@ fn refuse_keys(keys: &[NewKey]) -> Result<(), NotLanded> {
          names. For an example write a row of x, or put it together from parts. Only the user can \
          let it land as it is, with --allow-secrets",
         places.join(", ")
+    )))
+}
+
+/// What would land is not what git keeps of such a file.
+fn refuse_filtered(filtered: &[Filtered]) -> Result<(), NotLanded> {
+    let Some(first) = filtered.first() else { return Ok(()) };
+    let more = match filtered.len() - 1 {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Err(NotLanded::Refused(format!(
+        "`{}`{more} can't land from here: git passes it through the filter `{}`, which never runs \
+         here. Take back what you changed there, and say in your report what a person has to do",
+        first.path, first.filter
     )))
 }
 

@@ -11,6 +11,7 @@ use super::changes::{Change, ChangeKind, Changes};
 use super::checkouts::{RunFolder, empty, remove};
 use super::compare::{Difference, Held, differences};
 use super::contents::{clear, make_folder, read_contents, write_new};
+use super::filters::Filtered;
 use super::folder::Folder;
 use super::left_out::grouped;
 use super::new_keys::{NewKey, new_among, suspects};
@@ -160,6 +161,13 @@ impl Checkout {
         let old = |path: &CheckoutPath| held.files.get(path).map(|tracked| tracked.id);
         new_among(&suspects, &git, old, &changes.changes)
             .map_err(failed("look for keys in what changed"))
+    }
+
+    /// What in the changes git would pass through a program of the user's.
+    pub fn filtered(&self, changes: &Changes) -> Result<Vec<Filtered>> {
+        let held = self.held();
+        let blob = |name: &str| held.files.get(name).map(|tracked| tracked.id);
+        self.repository.filtered_changes(&changes.changes, blob)
     }
 
     /// Writes these changes into the checkout, as if a tool had: folders that are

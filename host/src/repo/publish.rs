@@ -55,6 +55,9 @@ impl Repository {
         if !self.has_remote()? {
             return Ok(Published::NoRemote);
         }
+        if let Some(why) = self.kept_from_push(run)? {
+            return Ok(Published::NotPushed { why });
+        }
         let published = self.push_and_merge(run, time, TIME)?;
         self.forget_fetched(&self.git()?, run)?;
         Ok(published)

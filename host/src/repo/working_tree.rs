@@ -89,7 +89,7 @@ impl Repository {
             return Ok(self.left_alone(&reference, why, command));
         }
         let holder = Holder { top: self.top().to_owned() };
-        if let Some(why) = self.keeps_it(&holder)? {
+        if let Some(why) = self.keeps_it(&holder, tip)? {
             return Ok(self.left_alone(&reference, &why, command));
         }
         self.moving(&git, run, tip)?;
@@ -134,7 +134,7 @@ impl Repository {
         from: Oid,
         to: Oid,
     ) -> Result<BranchOutcome> {
-        if let Some(why) = self.keeps_it(holder)? {
+        if let Some(why) = self.keeps_it(holder, to)? {
             let command = format!("git merge --ff-only {reference}");
             return Ok(self.left_alone(reference, &why, command));
         }
@@ -149,7 +149,7 @@ impl Repository {
     /// Why a working tree can't be moved now, as far as that can be seen before
     /// anything is written. Others' locks are waited for: an editor that asks for
     /// the status holds the index for a moment.
-    fn keeps_it(&self, holder: &Holder) -> Result<Option<String>> {
+    fn keeps_it(&self, holder: &Holder, to: Oid) -> Result<Option<String>> {
         let git = match worktrees::open(holder) {
             Ok(git) => git,
             Err(error) => return Ok(Some(error.to_string())),
@@ -162,7 +162,10 @@ impl Repository {
                 lock.display()
             )));
         }
-        worktrees::dirt(&git)
+        match worktrees::dirt(&git)? {
+            None => self.filtered_on_the_way(&git, to),
+            dirt => Ok(dirt),
+        }
     }
 
     /// Files and index first, then the branch: a crash between leaves the
