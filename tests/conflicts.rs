@@ -74,6 +74,38 @@ fn the_same_line_at_once_lands_at_the_second_attempt() {
 }
 
 #[test]
+fn a_collision_in_many_files_is_told_in_a_few_words() {
+    let names: Vec<String> = (10..70).map(|number| format!("f{number}")).collect();
+    let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "0\n")).collect();
+    let project = Project::new(&files);
+    let all = |text: &str| {
+        call("run_command", json!({ "command": format!("for f in f*; do echo {text} > $f; done") }))
+    };
+    let server = ModelServer::start(Script::new([
+        plan(&["left", "right"]),
+        domain("left", &[("All left", "f*")]),
+        domain("right", &[("All right", "f*")]),
+        together("All left", all("left")),
+        together("All right", all("right")),
+        Rule::worker(&["Attempt: 2", "f10, f11, ", "f29 and 40 more"])
+            .turn(write_file("f10", "both\n"))
+            .turn(finish_task("Done on top of the other.")),
+        content_judge(),
+    ]))
+    .unwrap();
+    let mut command = code_agent_without_merger(&project);
+    command.args(["--goal", "Both", "--max-workers", "2", "--json"]).args(model(&server));
+    let ended = run(&mut command).expect_code(0);
+    assert_eq!(server.violations(), Vec::<String>::new());
+    project.assert_sound();
+    assert_eq!(project.read("f10"), "both\n");
+    let events = ended.events();
+    let failed = events.iter().find(|event| event["event"] == "attempt-failed").unwrap();
+    let error = failed["error"].as_str().unwrap();
+    assert!(error.contains("f29 and 40 more") && !error.contains("f30"), "{error}");
+}
+
+#[test]
 fn a_conflict_in_the_middle_of_a_task_ends_the_attempt() {
     let project = Project::new(&[("count.txt", "count: 0\n")]);
     let push = |message: &str| call("git_commit_and_push", json!({ "message": message }));

@@ -21,6 +21,8 @@ use crate::{Error, Setback};
 
 /// So many places of keys are named.
 const MOST_PLACES: usize = 10;
+/// The same of files that collide.
+const MOST_FILES: usize = 20;
 
 /// Lands what belongs to one claim.
 pub struct ClaimLanding {
@@ -299,10 +301,15 @@ fn refuse_filtered(filtered: &[Filtered]) -> Result<(), NotLanded> {
 fn describe_conflict(files: &[String], commits: &[String]) -> String {
     let because =
         if commits.is_empty() { String::new() } else { format!(" by {}", commits.join(", ")) };
+    let more = match files.len().saturating_sub(MOST_FILES) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let named: Vec<&str> = files.iter().take(MOST_FILES).map(String::as_str).collect();
     format!(
-        "the branch changed meanwhile{because}, and these changes collide with it in: {}. Start from the files as \
-         they are now",
-        files.join(", ")
+        "the branch changed meanwhile{because}, and these changes collide with it in: {}{more}. Start \
+         from the files as they are now",
+        named.join(", ")
     )
 }
 

@@ -16,6 +16,7 @@ use super::message::commit_message;
 use super::open::Repository;
 use super::references::{move_reference, run_reference, run_tip, sync_reference};
 use super::tree::difference;
+use super::worktrees::name_some;
 use super::{commit_id, failed, pack};
 use crate::{Error, Result, crash};
 
@@ -64,11 +65,12 @@ pub struct Landed {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LandError {
     /// Others changed the same: start anew on the tip.
-    #[error("others changed the same files: {}", files.join(", "))]
+    #[error("others changed the same files: {}", name_some(files))]
     Conflict {
         /// The files that collided.
         files: Vec<String>,
-        /// Those commits since the base that touched them.
+        /// Those commits since the base that touched the first of them, the newest
+        /// first, as far as was looked.
         commits: Vec<String>,
     },
     /// Whoever wants to land has lost the right to it.

@@ -11,8 +11,9 @@ use super::changes::{Change, ChangeKind, Mode};
 use super::path::CheckoutPath;
 use super::tree::{Found, difference, found_at, with_changes};
 
-/// How far back commits are looked at, and how many are named.
+/// How far back commits are looked at, for how many paths, and how many are named.
 const SEARCHED_COMMITS: usize = 2_000;
+const SEARCHED_PATHS: usize = 50;
 const NAMED_COMMITS: usize = 20;
 
 /// What a merge came to.
@@ -197,7 +198,7 @@ fn conflicting_paths(merged: &Index) -> Result<Vec<String>, git2::Error> {
     Ok(paths.into_iter().collect())
 }
 
-/// The commits between `base` and `tip` that touched one of the paths, the
+/// The commits between `base` and `tip` that touched one of the first paths, the
 /// newest first; a bounded search.
 pub(super) fn touching_commits(
     git: &git2::Repository,
@@ -205,8 +206,11 @@ pub(super) fn touching_commits(
     tip: Oid,
     paths: &[String],
 ) -> Result<Vec<String>, git2::Error> {
-    let paths: Vec<CheckoutPath> =
-        paths.iter().filter_map(|path| CheckoutPath::parse(path).ok()).collect();
+    let paths: Vec<CheckoutPath> = paths
+        .iter()
+        .filter_map(|path| CheckoutPath::parse(path).ok())
+        .take(SEARCHED_PATHS)
+        .collect();
     let mut walk = git.revwalk()?;
     walk.set_sorting(Sort::TOPOLOGICAL)?;
     walk.push(tip)?;
