@@ -1,11 +1,12 @@
 //! Moving a run back to a commit on its way, where what came after turned out to
 //! be bad. What it stood on stays under a reference.
 
+use std::collections::HashSet;
+
 use git2::{Oid, Sort};
 
 use super::open::Repository;
 use super::references::{move_reference, run_reference, sync_reference};
-use super::undo::is_shared;
 use super::working_tree::descends;
 use super::{commit_id, failed, patience};
 use crate::{Error, Result};
@@ -50,6 +51,7 @@ impl Repository {
             walk.hide(Oid::from_str(from)?)?;
             walk.collect()
         };
+        let own = unshared(&git, from, to).map_err(failed(doing()))?;
         let mut steps = Vec::new();
         for id in list().map_err(failed(doing()))? {
             let commit = git.find_commit(id).map_err(failed(doing()))?;
@@ -58,7 +60,7 @@ impl Repository {
                 commit: id.to_string(),
                 parent: commit.parent_id(0).map_err(failed(doing()))?.to_string(),
                 title: String::from_utf8_lossy(title).into_owned(),
-                shared: is_shared(&git, id)?,
+                shared: !own.contains(&id),
             });
         }
         Ok(steps)
@@ -113,6 +115,25 @@ impl Repository {
     }
 }
 
+/// The commits after `from` up to `to` that no remote has, as far as is known here:
+/// one walk for all, however many branches the remotes have.
+fn unshared(
+    git: &git2::Repository,
+    from: &str,
+    to: &str,
+) -> std::result::Result<HashSet<Oid>, git2::Error> {
+    let mut walk = git.revwalk()?;
+    walk.push(Oid::from_str(to)?)?;
+    walk.hide(Oid::from_str(from)?)?;
+    for reference in git.references_glob("refs/remotes/*")? {
+        // A remote's HEAD may name a branch that is gone.
+        if let Ok(theirs) = reference.and_then(|reference| reference.peel_to_commit()) {
+            walk.hide(theirs.id())?;
+        }
+    }
+    walk.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::testing::Sandbox;
@@ -142,6 +163,30 @@ mod tests {
         assert_eq!(sandbox.git(&["status", "--porcelain"]), "");
         assert!(!sandbox.top().join("bad").exists() && sandbox.top().join("good").exists());
         assert!(repository.roll_back("r1", &bad, &good).is_err(), "it is not there any more");
+    }
+
+    #[test]
+    fn what_any_remote_has_is_shared_whatever_else_it_names() {
+        let sandbox = Sandbox::with(&[("a", "one\n")]);
+        let repository = sandbox.open();
+        let start = repository.begin("r1").unwrap();
+        let commit = |text: &str| {
+            sandbox.write("a", text);
+            sandbox.git(&["commit", "--quiet", "--all", "--message", text.trim()]);
+            sandbox.git(&["rev-parse", "HEAD"])
+        };
+        let (first, _, third) = (commit("two\n"), commit("three\n"), commit("four\n"));
+        let shared = || -> Vec<bool> {
+            let steps = repository.steps(&start, &third).unwrap();
+            steps.iter().map(|step| step.shared).collect()
+        };
+        assert_eq!(shared(), [false, false, false]);
+        sandbox.git(&["update-ref", "refs/remotes/other/side", &first]);
+        sandbox.git(&["symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/gone"]);
+        sandbox.git(&["update-ref", "refs/remotes/origin/file", "HEAD:a"]);
+        assert_eq!(shared(), [true, false, false]);
+        sandbox.git(&["update-ref", "refs/remotes/origin/all", &third]);
+        assert_eq!(shared(), [true, true, true]);
     }
 
     #[test]
