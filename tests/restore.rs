@@ -1,6 +1,8 @@
 //! What a tool has replaced can be brought back.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 
 use model_server::{ModelServer, Rule, Script, finish_task};
@@ -45,11 +47,18 @@ fn what_write_file_content_replaced_comes_back() {
     let refused = restore(&project, &[&blob(1)]).expect_code(2);
     assert!(refused.stderr.contains("--force"), "{}", refused.stderr);
     assert_eq!(project.read("a.txt"), "final\n");
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let place = project.path().join("a.txt");
+    fs::set_permissions(&place, fs::Permissions::from_mode(0o755)).unwrap();
     restore(&project, &[&blob(1), "--force"]).expect_code(0);
     assert_eq!(project.read("a.txt"), "precious\n");
+    assert_eq!(mode(&place), 0o755, "as what was there");
     let beside = project.beside("elsewhere/a.txt");
     restore(&project, &[&blob(1), "--to", beside.to_str().unwrap()]).expect_code(0);
-    assert_eq!(fs::read_to_string(beside).unwrap(), "precious\n");
+    assert_eq!(fs::read_to_string(&beside).unwrap(), "precious\n");
+    let usual = project.beside("usual");
+    fs::write(&usual, "").unwrap();
+    assert_eq!(mode(&beside), mode(&usual), "as any new file");
     let unknown = restore(&project, &["0123456"]).expect_code(2);
     assert!(unknown.stderr.contains("see `code-agent restore`"), "{}", unknown.stderr);
 }

@@ -3,7 +3,9 @@
 
 #![expect(clippy::disallowed_methods, reason = "the file is brought back where the user says")]
 
+use std::fs::Permissions;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -99,8 +101,14 @@ fn write(place: &Path, contents: &[u8], force: bool) -> Result<()> {
     let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(cannot)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(cannot)?;
+    // With what the umask leaves of it, as for any new file.
+    let usual = Permissions::from_mode(0o666);
+    let mut file =
+        tempfile::Builder::new().permissions(usual).tempfile_in(folder).map_err(cannot)?;
     file.write_all(contents).map_err(cannot)?;
+    if let Some(permissions) = permissions_at(place).map_err(cannot)? {
+        file.as_file().set_permissions(permissions).map_err(cannot)?;
+    }
     let placed = if force { file.persist(place) } else { file.persist_noclobber(place) };
     match placed {
         Ok(_) => Ok(()),
@@ -111,5 +119,17 @@ fn write(place: &Path, contents: &[u8], force: bool) -> Result<()> {
             )))
         }
         Err(error) => Err(cannot(error.error)),
+    }
+}
+
+/// The permissions of the file that is there, if one is. A link's say nothing.
+fn permissions_at(place: &Path) -> std::io::Result<Option<Permissions>> {
+    match std::fs::symlink_metadata(place) {
+        Ok(found) if found.is_file() => {
+            Ok(Some(Permissions::from_mode(found.permissions().mode() & 0o777)))
+        }
+        Ok(_) => Ok(None),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
