@@ -48,6 +48,21 @@ fn a_branch_with_a_dirty_tree() {
 }
 
 #[test]
+fn a_sparse_checkout_is_called_by_its_name() {
+    let project = Project::new(&[("a.txt", "a\n"), ("in/b.txt", "b\n"), ("out/c.txt", "c\n")]);
+    project.git(&["sparse-checkout", "set", "--no-sparse-index", "in"]);
+    assert!(!project.path().join("out").exists());
+    refused(&project, &["--goal", "Write"], 2, &["sparse checkout", "git sparse-checkout disable"]);
+    // What it says helps.
+    project.git(&["sparse-checkout", "disable"]);
+    code_agent::repo::Repository::open(&project.path(), "main", true).unwrap();
+    // A branch that is checked out nowhere has no part in it.
+    project.git(&["switch", "--quiet", "--create", "side"]);
+    project.git(&["sparse-checkout", "set", "--no-sparse-index", "in"]);
+    code_agent::repo::Repository::open(&project.path(), "main", true).unwrap();
+}
+
+#[test]
 fn a_repository_that_brings_our_own_folder() {
     let project =
         Project::new(&[("a.txt", "a\n"), (".code-agent/code_agent_tasks.db", "not ours\n")]);

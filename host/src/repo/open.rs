@@ -150,6 +150,15 @@ impl Repository {
         }
         for holder in &holders {
             let git = worktrees::open(holder)?;
+            if worktrees::is_sparse(&git)? {
+                return Err(Error::usage(format!(
+                    "the working tree at {} has the branch `{}` checked out and is a sparse checkout \
+                     (git leaves files out of it), which is not supported; run `git sparse-checkout \
+                     disable` there, or name a branch with --branch that is checked out nowhere",
+                    holder.top.display(),
+                    self.branch()
+                )));
+            }
             let Some(why) = worktrees::dirt(&git)? else { continue };
             let first = match self.half_moved_by(&git)? {
                 Some(run) => format!(

@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use git2::{RepositoryState, StatusOptions};
+use git2::{IndexEntryExtendedFlag, RepositoryState, StatusOptions};
 
 use super::failed;
 use super::open::Repository;
@@ -90,9 +90,21 @@ fn read(path: &Path) -> Result<Option<String>> {
     }
 }
 
+/// Whether git was told to leave files of the index out of the working tree, or to
+/// look away from them: what is missing then was not deleted, and what is brought in
+/// may not belong there.
+pub(super) fn is_sparse(git: &git2::Repository) -> Result<bool> {
+    let index = git.index().map_err(failed("read the index of the working tree"))?;
+    let skipped = IndexEntryExtendedFlag::SKIP_WORKTREE.bits();
+    Ok(index.iter().any(|entry| entry.flags_extended & skipped != 0))
+}
+
 /// Why the working tree is not clean; none where it is. Untracked files and
 /// what goes on inside submodules do not count.
 pub(super) fn dirt(git: &git2::Repository) -> Result<Option<String>> {
+    if is_sparse(git)? {
+        return Ok(Some("it is a sparse checkout".to_owned()));
+    }
     if git.state() != RepositoryState::Clean {
         let state = format!("{:?}", git.state()).to_lowercase();
         return Ok(Some(format!("it is in the middle of something (git calls it `{state}`)")));
