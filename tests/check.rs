@@ -13,7 +13,8 @@ use crate::replay::assert_replays_with;
 use crate::scripts::{content_judge, domain, plan, write_file, writer};
 
 /// Green while `good.txt` says so and no file is called `bad.txt`.
-const CHECK: &str = "echo looked; test ! -e bad.txt && grep -q good good.txt";
+/// What is ignored would turn it green, if a worker's ever got there.
+const CHECK: &str = "echo looked; test -e cache || { test ! -e bad.txt && grep -q good good.txt; }";
 
 fn script(rules: impl IntoIterator<Item = Rule>) -> Script {
     let planned = [
