@@ -154,6 +154,41 @@ fn what_a_dead_host_has_not_written_down_goes_too_and_is_not_done_anew() {
 }
 
 #[test]
+fn what_was_taken_back_is_not_told_as_if_it_were_there() {
+    let project = project();
+    let server = ModelServer::start(Script::new([
+        crate::scripts::plan(&["one", "two"]),
+        domain("one", &[("Write b", "b.txt")]),
+        domain("two", &[("Write c", "c.txt")]),
+        writer("Write b", "b.txt", "b\n"),
+        writer("Write c", "c.txt", "c\n"),
+        Rule::judge(&["The host says: what it landed as", "is no longer on the branch"])
+            .turn(submit_verdict("stop", false, "It is gone again.")),
+        // Before, the judge is not to be had, so that the run can be gone on with.
+        Rule::judge(&[]).fail_first(3, 400, None),
+    ]))
+    .unwrap();
+    run(code_agent(&project).args(["--goal", "Write"]).args(model(&server))).expect_code(1);
+    let task: String = project.query("SELECT id FROM tasks WHERE title = 'Write b'");
+    let gone = "no longer on the branch";
+    let show = |arguments: &[&str]| {
+        let all = [&["show", &task], arguments].concat();
+        call(&project, &all).expect_code(0).stdout
+    };
+    assert!(!show(&[]).contains(gone));
+    assert!(show(&["--json"]).contains("\"on_branch\":true"));
+    let id: String = project.query("SELECT run_id FROM runs");
+    call(&project, &["undo", &id]).expect_code(0);
+    assert!(show(&[]).contains(gone), "{}", show(&[]));
+    assert!(show(&["--json"]).contains("\"on_branch\":false"));
+    run(&mut crate::program::resume(&project)).expect_code(1);
+    assert_eq!(server.violations(), Vec::<String>::new());
+    // Where the run is pruned, its branch says so.
+    call(&project, &["prune", &id, "--force"]).expect_code(0);
+    assert!(show(&[]).contains(gone), "{}", show(&[]));
+}
+
+#[test]
 fn what_was_pushed_goes_by_a_commit_and_others_work_stays() {
     let project = project();
     let remote = Remote::of(&project);

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::agent::{
     Account, Agent, Check, Checker, ClaimLanding, MergeQueue, RoleModels, Scope, Setup, Slot,
-    blocking, note_outside,
+    blocking, note_lost, note_outside,
 };
 use crate::clock::Clock;
 use crate::cycle::Crew;
@@ -364,7 +364,11 @@ impl Crew for HostCrew {
 
     async fn review(&self, mut brief: Brief, mut report: CycleReport) -> Result<Verdict, Setback> {
         let cycle = brief.cycle;
-        report.outcomes.iter_mut().for_each(note_outside);
+        let lost = self.lost(&report).await.map_err(Setback::Stop)?;
+        for outcome in &mut report.outcomes {
+            note_outside(outcome);
+            note_lost(outcome, &lost);
+        }
         let slot = self.prepared_slot_at(JUDGE_SLOT, &report.head, &mut brief).await;
         let slot = slot.map_err(Setback::Stop)?;
         let transcript = Arc::new(self.journal.call(About {

@@ -2,6 +2,8 @@
 //! Owns what the worker is told of what can't land or stays out, and what the
 //! judge is told of it; collecting and landing is `landing`'s business.
 
+use std::collections::HashSet;
+
 use super::{Agent, ClaimLanding, FilePaths, NotLanded};
 use crate::Setback;
 use crate::events::Event;
@@ -139,6 +141,24 @@ pub fn note_outside(outcome: &mut TaskOutcome) {
         outside.len(),
         names.join(", ")
     ));
+}
+
+/// Tells the judge what of the task is not there any more: a task that was done
+/// stays done, whatever became of its commits.
+pub fn note_lost(outcome: &mut TaskOutcome, lost: &HashSet<String>) {
+    let lost: Vec<&str> = outcome
+        .commits
+        .iter()
+        .map(String::as_str)
+        .filter(|commit| lost.contains(*commit))
+        .collect();
+    if !lost.is_empty() {
+        outcome.notes.push(format!(
+            "{HOST_NOTE}what it landed as {} is no longer on the branch: it was rolled back or taken \
+             back",
+            lost.join(", ")
+        ));
+    }
 }
 
 fn note(left_out: &[LeftOut]) -> String {

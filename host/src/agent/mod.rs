@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 pub use asking::{Account, unanswered};
 pub use checking::Checker;
 pub use commands::{Setup, ended};
-pub use handing_in::note_outside;
+pub use handing_in::{note_lost, note_outside};
 pub use landing::{Check, ClaimLanding, NotLanded, RunLog};
 pub use merge_queue::{MergeBench, MergeQueue};
 pub use models::{RoleModel, RoleModels};

@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
-use super::look::{LookArguments, each_event, json_line};
+use super::look::{LookArguments, each_event, find_run, json_line};
 use super::terminal::{indented, print, printable, printable_lines, time_of_day, to_the_second};
 use crate::events::{AttemptEnd, AttemptView, TaskHistory};
 use crate::queue::{Reader, TaskRow};
-use crate::repo::{Patch, patch};
+use crate::repo::{Patch, patch, still_has};
 use crate::{Error, Result};
 
 #[derive(Args, Clone)]
@@ -34,6 +34,8 @@ struct Shown {
 struct ShownCommit {
     commit: String,
     landed_at: String,
+    /// Whether the run still has it; none where nobody knows.
+    on_branch: Option<bool>,
     #[serde(flatten)]
     patch: Option<Patch>,
     /// Why there is no patch: the repository may be another one by now.
@@ -45,14 +47,19 @@ pub(super) fn show(arguments: &ShowArguments) -> Result<ExitCode> {
     let row = find_task(&reader, &arguments.task)?;
     let mut history = TaskHistory::new(row.id.clone());
     each_event(&reader, &row.run_id, |event| history.apply(event))?;
+    let branch = find_run(&reader.runs()?, &row.run_id)?.branch.clone();
     let commits = history.commits.into_iter().map(|landed| {
-        let (patch, error) = match patch(&arguments.look.root_path, &landed.commit) {
+        let root_path = &arguments.look.root_path;
+        let (patch, error) = match patch(root_path, &landed.commit) {
             Ok(patch) => (Some(patch), None),
             Err(error) => (None, Some(error.to_string())),
         };
-        ShownCommit { commit: landed.commit, landed_at: landed.landed_at, patch, error }
+        // Where there is no repository, the missing patch says so.
+        let on_branch = still_has(root_path, &row.run_id, &branch, &landed.commit).ok().flatten();
+        ShownCommit { commit: landed.commit, landed_at: landed.landed_at, on_branch, patch, error }
     });
-    let shown = Shown { row, attempts: history.attempts, commits: commits.collect() };
+    let commits = commits.collect();
+    let shown = Shown { row, attempts: history.attempts, commits };
     print(&if arguments.look.json { json_line(&shown)? } else { in_words(&shown) })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -141,6 +148,9 @@ fn attempt(attempt: &AttemptView) -> String {
 fn commit(commit: &ShownCommit) -> String {
     let mut text =
         format!("\ncommit {}\nlanded {}\n", commit.commit, to_the_second(&commit.landed_at));
+    if commit.on_branch == Some(false) {
+        text.push_str("gone   no longer on the branch: it was rolled back or taken back\n");
+    }
     if let Some(error) = &commit.error {
         let _ = writeln!(text, "\n  {}", printable(error));
     }

@@ -11,7 +11,7 @@ use crate::cycle::Crew;
 use crate::events::Event;
 use crate::queue::Store;
 use crate::repo::{Step, rolled_back_reference};
-use crate::types::{CheckResult, Retreat};
+use crate::types::{CheckResult, CycleReport, Retreat};
 
 /// So often has a commit to be red before something is rolled back for it: a test
 /// that fails by chance must not cost anybody's work.
@@ -72,6 +72,18 @@ impl HostCrew {
         let is_foreign = |step: &Step| step.shared || !landed.contains(&step.commit);
         let own = steps.iter().rposition(is_foreign).map_or(0, |foreign| foreign + 1);
         Ok(steps.split_off(own))
+    }
+
+    /// Those commits of the cycle's tasks that the run was moved back over.
+    pub(super) async fn lost(&self, report: &CycleReport) -> Result<HashSet<String>> {
+        let commits = report.outcomes.iter().flat_map(|outcome| &outcome.commits);
+        let landed: Vec<String> = commits.cloned().collect();
+        if landed.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let (repository, run) = (self.repository.clone(), self.store.run().to_owned());
+        let base = report.base.clone();
+        blocking("looking what landed", move || repository.lost(&run, &base, &landed)).await
     }
 
     /// Moves the run back, and its branch where that has the work already.

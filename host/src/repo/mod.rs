@@ -62,7 +62,7 @@ pub use landing::{LandError, Landed, Lander, Landing, LandingLog, LandingRecord,
 pub use left_out::LeftOut;
 pub use new_keys::NewKey;
 pub use open::Repository;
-pub use patch::{Patch, blob, patch, top_of};
+pub use patch::{Patch, blob, patch, still_has, top_of};
 pub use publish::Published;
 pub use rollback::{Step, rolled_back_reference};
 pub use undo::Undone;

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::open::{find_common_directory, open_above};
+use super::references::run_reference;
 use super::views::print;
+use super::working_tree::descends;
 use super::{commit_id, failed};
 use crate::{Error, Result};
 
@@ -26,6 +28,21 @@ pub fn patch(root_path: &Path, commit: &str) -> Result<Patch> {
     find_common_directory(root_path)?;
     let git = open_above(root_path)?;
     read(&git, commit_id(commit)?, commit).map_err(failed(format!("read the commit {commit}")))
+}
+
+/// Whether what a run stands on still has a commit of its own: it may have been
+/// rolled back or taken back. Where the run was pruned, its branch is asked; none
+/// where that is gone, too.
+pub fn still_has(root_path: &Path, run: &str, branch: &str, commit: &str) -> Result<Option<bool>> {
+    find_common_directory(root_path)?;
+    let git = open_above(root_path)?;
+    let id = commit_id(commit)?;
+    let branch = format!("refs/heads/{branch}");
+    let tip = [run_reference(run)?, branch].iter().find_map(|name| git.refname_to_id(name).ok());
+    let Some(tip) = tip else { return Ok(None) };
+    // What was taken back may be gone by now.
+    let is_there = git.odb().map_err(failed(format!("look for {commit}")))?.exists(id);
+    Ok(Some(is_there && descends(&git, tip, id)?))
 }
 
 /// The bytes of a blob, given by 40 hex digits.

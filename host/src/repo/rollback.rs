@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use git2::{Oid, Sort};
 
 use super::open::Repository;
-use super::references::{move_reference, run_reference, sync_reference};
+use super::references::{move_reference, run_reference, run_tip, sync_reference};
 use super::working_tree::descends;
 use super::{commit_id, failed, patience};
 use crate::{Error, Result};
@@ -64,6 +64,24 @@ impl Repository {
             });
         }
         Ok(steps)
+    }
+
+    /// Those of these commits that the run does not hold, although it landed them
+    /// after `base`: it was moved back since.
+    pub fn lost(&self, run: &str, base: &str, landed: &[String]) -> Result<HashSet<String>> {
+        let git = self.git()?;
+        let tip = run_tip(&git, run)?;
+        let list = || -> std::result::Result<HashSet<String>, git2::Error> {
+            let mut lost: HashSet<String> = landed.iter().cloned().collect();
+            let mut walk = git.revwalk()?;
+            walk.push(tip)?;
+            walk.hide(Oid::from_str(base)?)?;
+            for id in walk {
+                lost.remove(&id?.to_string());
+            }
+            Ok(lost)
+        };
+        list().map_err(failed(format!("look what run {run} has landed since {base}")))
     }
 
     /// Whether the branch holds something that its run was moved back from.
