@@ -98,6 +98,30 @@ fn a_worker_that_names_nothing_lands_no_junk_and_can_not_speak_for_the_host() {
 }
 
 #[test]
+fn a_planner_that_names_everything_lets_no_junk_land() {
+    for everything in [".", "**"] {
+        let project = Project::new(&[("a.txt", "a\n")]);
+        let worker = Rule::worker(&["Task: Write b\n"])
+            .turn(command("mkdir node_modules && touch node_modules/x.js && echo b > b.txt"))
+            .turn(finish_task("Done."))
+            .turn(finish_with(&["b.txt"]).expects(&["`b.txt`", "`node_modules/` (1 file)"]));
+        let server = ModelServer::start(Script::new([
+            plan(&["one", "two"]),
+            domain("one", &[("Write b", everything)]),
+            domain("two", &[("Write c", "c.txt")]),
+            worker,
+            writer("Write c", "c.txt", "c\n"),
+            content_judge(),
+        ]))
+        .unwrap();
+        run(code_agent(&project).args(["--goal", "Write"]).args(model(&server))).expect_code(0);
+        assert_eq!(server.violations(), Vec::<String>::new());
+        project.assert_sound();
+        assert_eq!(files(&project), "a.txt b.txt c.txt", "{everything}");
+    }
+}
+
+#[test]
 fn in_the_middle_of_a_task_what_stays_out_stays_there() {
     let project = Project::new(&[("a.txt", "a\n")]);
     let worker = Rule::worker(&["Task: Write b\n"])

@@ -9,6 +9,8 @@ use crate::types::{CallError, TaskDraft};
 
 /// More names than this in one attempt are a list of junk.
 const MOST_NAMES: usize = 1000;
+/// What covers all of these covers everything.
+const ANYTHING: [&str; 3] = ["a/a", "Z9.z/9", "_-/\u{e9}"];
 
 /// Files by their path, their folder's or a glob, relative to the repository's
 /// top.
@@ -39,8 +41,8 @@ impl Name {
     }
 
     fn covers_all(&self) -> bool {
-        let text = self.path.as_ref().map(CheckoutPath::as_str);
-        matches!(text, Some("" | "*" | "**" | "**/*"))
+        let mut paths = ANYTHING.iter().filter_map(|path| CheckoutPath::parse(path).ok());
+        paths.all(|path| self.covers(&path))
     }
 }
 
@@ -72,6 +74,7 @@ impl FilePaths {
 /// Which new files belong to one attempt at a task.
 #[derive(Debug)]
 pub struct Scope {
+    /// Without those that cover everything: they name no file.
     planned: FilePaths,
     named: Mutex<Vec<Name>>,
 }
@@ -79,7 +82,9 @@ pub struct Scope {
 impl Scope {
     /// The scope of a task whose worker has named nothing yet.
     pub fn of(draft: &TaskDraft) -> Self {
-        Self { planned: FilePaths::of(draft), named: Mutex::default() }
+        let mut planned = FilePaths::of(draft);
+        planned.0.retain(|name| !name.covers_all());
+        Self { planned, named: Mutex::default() }
     }
 
     /// Takes in what a worker names; all of it or nothing.
@@ -173,6 +178,20 @@ mod tests {
             assert!(scope.covers(&CheckoutPath::parse(covered).unwrap()));
         }
         assert!(matches!(include(&["a"; 999]), Err(CallError::Invalid(_))));
+    }
+
+    #[test]
+    fn a_planner_who_names_everything_names_no_file_and_has_none_outside() {
+        for everything in [".", "*", "**", "**/*", "./**", "{*,*/**}"] {
+            let draft = draft(&[everything, "out/*.png"]);
+            let scope = Scope::of(&draft);
+            assert!(!scope.covers(&CheckoutPath::parse("junk").unwrap()), "{everything}");
+            assert!(scope.covers(&CheckoutPath::parse("out/a.png").unwrap()), "{everything}");
+            let files = ["junk".to_owned()];
+            assert!(FilePaths::of(&draft).outside(&files).is_empty(), "{everything}");
+        }
+        let some = Scope::of(&draft(&["[a-z]*", "**/*.rs"]));
+        assert!(some.covers(&CheckoutPath::parse("a").unwrap()));
     }
 
     #[test]
