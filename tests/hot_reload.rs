@@ -283,4 +283,9 @@ fn what_a_run_itself_has_written_never_becomes_its_plugin() {
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(said[0].contains("the run itself may have written "), "{said:?}");
     assert!(said[0].contains("agents/plugins.toml"), "{said:?}");
+
+    let before = project.fingerprint();
+    let resumed = run(crate::program::resume(&project).args(["--max-cycles", "5"])).expect_code(2);
+    assert!(resumed.stderr.contains("the run itself has changed "), "{}", resumed.stderr);
+    assert_eq!(project.fingerprint(), before);
 }

@@ -232,9 +232,14 @@ fn a_branch_of_origin_that_can_not_be_compared_is_said_and_the_run_begins() {
 fn filters_and_drivers_of_the_repository_never_run() {
     let text: String = (1..=20).map(|number| format!("line {number}\n")).collect();
     let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n";
-    let attributes = "*.txt filter=evil merge=evil diff=evil\n*.bin filter=lfs merge=lfs -text\n";
-    let project =
-        Project::new(&[("a.txt", &text), ("big.bin", pointer), (".gitattributes", attributes)]);
+    let attributes =
+        "*.txt merge=evil diff=evil\n*.md filter=evil\n*.bin filter=lfs merge=lfs -text\n";
+    let project = Project::new(&[
+        ("a.txt", &text),
+        ("big.bin", pointer),
+        ("c.md", "c\n"),
+        (".gitattributes", attributes),
+    ]);
     let mark = project.beside("mark");
     let evil = format!("touch {}; cat", mark.display());
     for (driver, commands) in

@@ -150,14 +150,36 @@ fn walk(setting: &Setting, language: &str) -> Result<Vec<Step>> {
     let root = folder.join("project");
     project::new(&root, &[("README.md", "It has yet to say hello.\n")])?;
     let line = format!(
-        "code-agent --root-path ../project --branch main --goal 'Say hello in two languages' \
-         --plugins {} --plugins . --max-cycles 3 --model openai:scripted --api-base {}",
-        setting.top.join("plugins").display(),
+        "{} --branch main --max-cycles 3 --model openai:scripted --api-base {}",
+        run_told(&plugin, &setting.top.join("plugins"))?,
         setting.model,
     );
     step(setting, &folder, &plugin, &line, &mut steps)?;
     decided(setting, &folder, &root)?;
     Ok(steps)
+}
+
+/// The command for a run that the new folder's README.md tells, with what a user
+/// puts in the place of its examples.
+fn run_told(plugin: &Path, plugins: &Path) -> Result<String> {
+    let readme = plugin.join("README.md");
+    let text = fs::read_to_string(&readme).map_err(at("read", &readme))?;
+    let told = text.split_once("\ncode-agent --plugins ").and_then(|(_, rest)| {
+        let (command, _) = rest.split_once("\n```")?;
+        Some(format!("code-agent --plugins {}", command.replace("\\\n", " ")))
+    });
+    let told = told.ok_or_else(|| failed(format!("{} tells no run", readme.display())))?;
+    let filled = told
+        .replace("/path/to/the/default/plugins", &plugins.display().to_string())
+        .replace("/path/to/your/project", "../project")
+        .replace("\"…\"", "'Say hello in two languages'");
+    if filled.contains("/path/to/") || filled.contains('…') {
+        return Err(failed(format!(
+            "{} names a place that is not known: {told}",
+            readme.display()
+        )));
+    }
+    Ok(filled)
 }
 
 /// The commands that `plugin new` printed: all lines after the empty one, but the

@@ -9,6 +9,7 @@ use crate::Result;
 use crate::events::Event;
 use crate::plugin::Renewal;
 use crate::queue::Store;
+use crate::sandbox::Sandbox;
 use crate::transcript::Entry;
 
 impl HostCrew {
@@ -31,8 +32,12 @@ impl HostCrew {
     /// Whether the run's own work may be what a file holds: by landing it in the
     /// working tree, or by a command that may write there.
     fn can_have_written(&self, file: &Path) -> Result<bool> {
-        let opened = self.sandbox.iter().flat_map(|sandbox| &sandbox.access.writable);
-        let mut opened = opened.filter(|folder| file.starts_with(folder));
-        Ok(opened.next().is_some() || self.repository.holds(file, &self.begun_on)?)
+        let reaches = |sandbox: &Sandbox| {
+            let mut opened = sandbox.access.writable.iter();
+            // Without walls a command writes wherever the user does.
+            sandbox.abilities.is_none() || opened.any(|folder| file.starts_with(folder))
+        };
+        let reached = self.sandbox.as_deref().is_some_and(reaches);
+        Ok(reached || self.repository.holds(file, &self.begun_on)?)
     }
 }

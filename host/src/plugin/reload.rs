@@ -108,8 +108,8 @@ impl Current {
             if is_the_runs(&path)? {
                 return Err(Error::usage(format!(
                     "the run itself may have written {}, for it belongs to the run's repository or lies where commands \
-                     may write, and nothing of that kind becomes a plugin of the same run; resume the run, or start \
-                     another one, to take it up",
+                     may write, and nothing of that kind becomes a plugin of the same run; start another run to \
+                     take it up",
                     path.display()
                 )));
             }
@@ -119,6 +119,14 @@ impl Current {
         }
         let choice = &self.source.choice;
         Plugins::put_together(before.machine.clone(), found, choice, Some(before)).await.map(Some)
+    }
+
+    /// The files that the plugins are made of, by all their names.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let manifests = self.source.folders.iter().map(|folder| folder.join(FILE_NAME));
+        let plugins = self.plugins();
+        let components = plugins.loaded.iter().map(|plugin| plugin.entry.component.clone());
+        manifests.chain(components).flat_map(|file| names(&file)).collect()
     }
 
     fn folders(&self) -> String {

@@ -120,6 +120,30 @@ impl Repository {
         Ok(self.tracks(&path)? || self.file_at(commit, &path, 0)?.is_some())
     }
 
+    /// Whether one of these commits has changed a file, by its name outside of any
+    /// checkout.
+    pub fn have_changed(&self, commits: &[String], file: &Path) -> Result<bool> {
+        let Ok(inside) = file.strip_prefix(self.top()) else { return Ok(false) };
+        let git = self.git()?;
+        let doing = || format!("look who has changed {}", inside.display());
+        let at = |tree: git2::Tree<'_>| match tree.get_path(inside) {
+            Ok(entry) => Ok(Some(entry.id())),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(error),
+        };
+        let changed = |commit: &String| -> Result<bool, git2::Error> {
+            let commit = git.find_commit(git2::Oid::from_str(commit)?)?;
+            let before = commit.parent(0).and_then(|parent| at(parent.tree()?))?;
+            Ok(at(commit.tree()?)? != before)
+        };
+        for commit in commits {
+            if changed(commit).map_err(failed(doing()))? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Whether the branch moves, or else the changes stay uncommitted.
     pub fn auto_commit(&self) -> bool {
         self.inner.auto_commit

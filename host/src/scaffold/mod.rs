@@ -186,7 +186,7 @@ fn entry(name: &str, language: Language, kind: Kind) -> String {
     };
     format!(
         "# What this folder brings. Beside the default plugins, whose roles it takes over:\n\
-         #   code-agent --plugins PLUGINS --plugins THIS-FOLDER --goal …\n\
+         #   code-agent --plugins PLUGINS --plugins THIS-FOLDER --root-path PROJECT --goal …\n\
          \n\
          [plugins.{name}]\n\
          component = \"{}\"\n\

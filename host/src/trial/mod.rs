@@ -61,8 +61,9 @@ pub async fn make(bench: &Bench, case: &Case, folder: &Path) -> Result<Vec<Strin
         None => case.replies(),
     };
     let count = replies.len();
-    let base = case.folder.as_ref().map(|name| folder.join(name));
-    let branch = case.merge.as_ref().map(|merge| folder.join(&merge.branch));
+    let base = case.folder.as_ref().map(|name| folder::beside(folder, name)).transpose()?;
+    let branch = case.merge.as_ref().map(|merge| folder::beside(folder, &merge.branch));
+    let branch = branch.transpose()?;
     let sides = Sides { base: base.as_deref(), branch: branch.as_deref() };
     let workshop = Workshop::open(bench, &case.brief(), sides, replies).await?;
     let asked = ask(bench, &workshop, case, folder).await?;
@@ -146,7 +147,7 @@ async fn ask(bench: &Bench, workshop: &Workshop, case: &Case, folder: &Path) -> 
             let task = wanted(case.task(), "a [task], for a merger")?;
             let merge = wanted(case.merge.as_ref(), "a [merge], for a merger")?;
             let claim = workshop.claim(task).await?;
-            let side = folder.join(&merge.worker);
+            let side = folder::beside(folder, &merge.worker)?;
             let lay = move |to: &Path| folder::copy(&side, to);
             record(crew.try_merge(&claim, brief, &workshop.base, lay).await)
         }
