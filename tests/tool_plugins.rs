@@ -9,8 +9,8 @@ use model_server::{ModelServer, Rule, Script, Turn, call, calls, finish_task, su
 use serde_json::json;
 
 use crate::program::{
-    Ended, bare, default_plugins, hostile_component, model, plugins_with, resume, run,
-    toolbox_component,
+    Ended, bare, default_plugins, frozen_component, hostile_component, model, plugins_with, resume,
+    run, toolbox_component,
 };
 use crate::project::Project;
 use crate::replay::{clone_of, transcript};
@@ -184,6 +184,25 @@ fn a_tool_that_breaks_costs_its_call_alone() {
     let ended = run_tools(&project, limits, &[], script(planner(), worker));
     assert!(ended.stderr.contains("it logs too much"));
     assert!(ended.stderr.matches("noise ").count() <= 1000);
+}
+
+#[test]
+fn tools_that_go_on_and_on_hold_up_no_other_plugin() {
+    let project = project();
+    let loops: Vec<_> = (0..20).map(|number| json!({ "how": "loop", "number": number })).collect();
+    let mut batch: Vec<_> = loops.into_iter().map(|how| ("misbehave", how)).collect();
+    batch.push(("frozen_echo", json!({ "text": "still here" })));
+    let worker = worker([
+        calls(&batch),
+        finish_task("It answered.").expects(&["frozen_echo: ", "still here"]),
+    ]);
+    let echo = frozen_component();
+    let plugins = format!(
+        "limits = {{ call-seconds = 1, compute-milliseconds = 60000 }}\n\
+         [plugins.echo]\ncomponent = {echo:?}\ntool = true"
+    );
+    let ended = run_tools(&project, &plugins, &[], script(planner(), worker));
+    assert!(ended.stderr.contains("it took longer than 1 s"), "{}", ended.stderr);
 }
 
 #[test]

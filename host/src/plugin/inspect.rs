@@ -112,8 +112,8 @@ async fn fill(
             "it is built for the contract {other}, and this host speaks {VERSION}; build it against this host's wit/"
         )));
     }
-    let entry = found.entry;
-    let instance = machine.link(&entry, &component)?;
+    let entry = &found.entry;
+    let instance = machine.link(entry, &component)?;
     let kinds = match entry.kind {
         Some(kind) => vec![kind],
         None => machine::kinds(&instance),
@@ -133,10 +133,9 @@ async fn fill(
     described.grants = words(granted);
     described.not_granted = words(missing);
     described.can_ask_for = words(missing.also_in(rights(&grants::most)));
-    let kind = machine::kind(&entry, &machine::kinds(&instance)).map_err(Error::usage)?;
+    let kind = machine::kind(entry, &machine::kinds(&instance)).map_err(Error::usage)?;
     if kind == Kind::Tool {
-        let (sha256, allowed) = (found.sha256, Rights::NONE);
-        let plugin = Arc::new(Plugin { entry, sha256, kind, allowed, instance });
+        let plugin = Arc::new(Plugin::new(found, kind, Rights::NONE, instance));
         let specs = tool::specs(machine, &plugin).await?;
         described.tools = specs.into_iter().map(|spec| spec.name).collect();
     }

@@ -56,11 +56,11 @@ impl Machine {
     pub(super) fn load(&self, found: Found) -> Result<Arc<Plugin>> {
         let component = self.compile(&found)?;
         let instance = self.link(&found.entry, &component)?;
-        let Found { entry, sha256, .. } = found;
-        let kind = kind(&entry, &kinds(&instance))
+        let entry = &found.entry;
+        let kind = kind(entry, &kinds(&instance))
             .map_err(|why| wrong(&entry.name, format!("{} {why}", entry.component.display())))?;
         let allowed = grants::to_allow(kind, entry.grants);
-        Ok(Arc::new(Plugin { entry, sha256, kind, allowed, instance }))
+        Ok(Arc::new(Plugin::new(found, kind, allowed, instance)))
     }
 
     pub(super) fn compile(&self, found: &Found) -> Result<Component> {

@@ -39,17 +39,18 @@ pub struct Limits {
     pub output_bytes: u32,
 }
 
-impl Default for Limits {
+impl Limits {
+    /// What a plugin of this kind may use where nothing says more or less.
     /// 64 MiB hold a role in Rust many times over. An hour is far above what
-    /// a task takes. Ten seconds of computing is what no role needs. The output
-    /// is what the host's own tools give.
-    fn default() -> Self {
-        Self {
-            memory_mib: 64,
-            call_seconds: 3600,
-            compute_milliseconds: 10_000,
-            output_bytes: 50_000,
-        }
+    /// a task takes, and two minutes above what a model should wait for a tool.
+    /// Ten seconds of computing is what no role needs. The output is what the
+    /// host's own tools give.
+    pub fn usual(kind: Kind) -> Self {
+        let call_seconds = match kind {
+            Kind::Role(_) => 3600,
+            Kind::Tool => 120,
+        };
+        Self { memory_mib: 64, call_seconds, compute_milliseconds: 10_000, output_bytes: 50_000 }
     }
 }
 
@@ -96,8 +97,8 @@ pub struct PluginEntry {
     pub grants: Option<Rights>,
     /// What `settings.get` gives it.
     pub settings: BTreeMap<String, String>,
-    /// What it may use.
-    pub limits: Limits,
+    /// What it may use; none where no file says it.
+    pub limits: Option<Limits>,
 }
 
 impl PluginEntry {
@@ -110,7 +111,7 @@ impl PluginEntry {
             kind: None,
             grants: None,
             settings: BTreeMap::new(),
-            limits: Limits::default(),
+            limits: None,
         }
     }
 }
@@ -149,7 +150,7 @@ fn entry(folder: &Path, name: &str, section: &Section<'_>) -> Result<PluginEntry
         kind: Some(kind),
         grants: asked(section, kind)?,
         settings: settings(section)?,
-        limits: limits(section, kind)?,
+        limits: Some(limits(section, kind)?),
     })
 }
 
@@ -212,7 +213,7 @@ fn settings(section: &Section<'_>) -> Result<BTreeMap<String, String>> {
 }
 
 fn limits(section: &Section<'_>, kind: Kind) -> Result<Limits> {
-    let usual = Limits::default();
+    let usual = Limits::usual(kind);
     let Some(value) = section.table.get("limits") else { return Ok(usual) };
     let table = value.as_table().ok_or_else(|| section.wrong("`limits` has to be a table"))?;
     let name = section.name.replace(']', ".limits]");
@@ -273,7 +274,8 @@ mod tests {
     fn a_whole_file_is_read() {
         let entries = read(THREE).unwrap();
         let [outline, sub, worker] = entries.as_slice() else { panic!("{entries:?}") };
-        assert_eq!(sub.limits, Limits { memory_mib: 8, ..Limits::default() });
+        let usual = Limits::usual(Kind::Role(Role::SubPlanner));
+        assert_eq!(sub.limits, Some(Limits { memory_mib: 8, ..usual }));
         assert_eq!(sub.component, Path::new("/elsewhere/sub.wasm"));
         assert_eq!(sub.grants.unwrap().to_string(), "files, lm, tools");
         assert_eq!(worker.settings["max-turns"], "9");
@@ -281,7 +283,9 @@ mod tests {
         assert_eq!((worker.kind, worker.grants), (Some(Kind::Role(Role::Worker)), None));
         assert_eq!(outline.kind, Some(Kind::Tool));
         assert_eq!(outline.grants.unwrap().to_string(), "files, commands");
-        assert_eq!(outline.limits.output_bytes, 1000);
+        let usual = Limits::usual(Kind::Tool);
+        assert_eq!((usual.call_seconds, worker.limits.unwrap().call_seconds), (120, 3600));
+        assert_eq!(outline.limits, Some(Limits { output_bytes: 1000, ..usual }));
         assert!(outline.sha256.as_ref().unwrap().starts_with("e3b0c442"));
         assert_eq!(read("").unwrap(), []);
     }
