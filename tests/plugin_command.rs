@@ -132,6 +132,35 @@ fn a_folder_is_listed() {
 }
 
 #[test]
+fn limits_that_are_not_usual_are_shown() {
+    let project = Project::new(&[("a.txt", "a\n")]);
+    let folder = folder(&project, "\"files\", \"commands\"");
+    let manifest = folder.join("plugins.toml");
+    let plain = fs::read_to_string(&manifest).unwrap();
+    let of_box = "tool = true\nlimits = { memory-mib = 4096, call-seconds = 120 }\n";
+    fs::write(&manifest, plain.replace("tool = true\n", of_box)).unwrap();
+    let path = folder.display().to_string();
+    let allowed = run(&mut plugin(&project, &["allow", &path])).expect_code(0).stdout;
+    assert!(allowed.contains("plugin `box` has limits: memory-mib 4096\n"), "{allowed}");
+    assert!(!allowed.contains("`judge` has"), "{allowed}");
+    let ended = run(&mut plugin(&project, &["list", "--plugins", &path, "--json"])).expect_code(0);
+    let limits = |name: &str| {
+        let found = ended.events().into_iter().find(|one| one["name"] == name);
+        found.unwrap()["limits"].clone()
+    };
+    assert_eq!(limits("box"), serde_json::json!({ "memory-mib": 4096 }));
+    assert_eq!(limits("judge"), serde_json::json!({}));
+
+    let too_much = of_box.replace("4096", "9000");
+    fs::write(&manifest, plain.replace("tool = true\n", &too_much)).unwrap();
+    let refused = begin(&project, &folder, &[]).expect_code(2).stderr;
+    assert!(
+        refused.contains("[plugins.box.limits]: `memory-mib` = 9000 is too much; 4096 is the most"),
+        "{refused}"
+    );
+}
+
+#[test]
 fn a_component_is_checked() {
     let project = Project::new(&[("a.txt", "a\n")]);
     let check = |path: &Path, code: i32| {

@@ -2,6 +2,7 @@
 //! it imports, what it gets and what it doesn't. Grants nothing, and runs nothing
 //! but a tool's own words about itself, without any right to a checkout.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -46,6 +47,8 @@ pub struct Described {
     pub not_granted: Vec<&'static str>,
     /// Of that, what a line in `plugins.toml` can ask for.
     pub can_ask_for: Vec<&'static str>,
+    /// Limits that `plugins.toml` sets and that are not the usual ones.
+    pub limits: BTreeMap<&'static str, u32>,
     /// What its tools are called.
     pub tools: Vec<String>,
     /// Bytes of the component.
@@ -87,6 +90,7 @@ async fn describe(machine: &Arc<Machine>, found: Found, is_allowed: bool) -> Des
         grants: Vec::new(),
         not_granted: Vec::new(),
         can_ask_for: Vec::new(),
+        limits: BTreeMap::new(),
         tools: Vec::new(),
         size: found.bytes.len(),
         sha256: found.sha256.clone(),
@@ -104,6 +108,7 @@ async fn fill(
     found: Found,
     is_allowed: bool,
 ) -> Result<()> {
+    described.limits = found.entry.unusual_limits();
     let component = machine.compile(&found)?;
     (described.imports, described.exports) = machine.names(&component);
     let names = described.imports.iter().chain(&described.exports);
