@@ -189,12 +189,26 @@ fn a_component_is_checked() {
     fs::write(&junk, "junk").unwrap();
     assert!(check(&junk, 2).stderr.contains("is no component"));
     assert!(check(&project.beside("none.wasm"), 2).stderr.contains("can't read its component"));
-    // The same component, for a contract that does not exist yet.
-    let other = fs::read(default_plugins().join("judge/judge.wasm")).unwrap();
-    let newer = replaced(&other, b"/judge@0.1.0", b"/judge@0.9.0");
-    fs::write(&junk, newer).unwrap();
+    fs::write(&junk, newer_judge()).unwrap();
     let said = check(&junk, 2).stderr;
-    assert!(said.contains("built for the contract 0.9.0, and this host speaks 0.1.0"), "{said}");
+    assert!(said.contains(OTHER_CONTRACT), "{said}");
+}
+
+const OTHER_CONTRACT: &str = "built for the contract 0.9.0, and this host speaks 0.1.0";
+
+#[test]
+fn a_run_with_a_component_of_another_contract_says_so() {
+    let project = Project::new(&[("a.txt", "a\n")]);
+    let folder = folder(&project, "\"files\"");
+    fs::write(folder.join("judge.wasm"), newer_judge()).unwrap();
+    let refused = begin(&project, &folder, &[]).expect_code(2).stderr;
+    assert!(refused.contains(&format!("plugin `judge`: it is {OTHER_CONTRACT}")), "{refused}");
+}
+
+/// The default judge, for a contract that does not exist yet.
+fn newer_judge() -> Vec<u8> {
+    let judge = fs::read(default_plugins().join("judge/judge.wasm")).unwrap();
+    replaced(&judge, b"/judge@0.1.0", b"/judge@0.9.0")
 }
 
 fn replaced(bytes: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {

@@ -111,12 +111,7 @@ async fn fill(
     described.limits = found.entry.unusual_limits();
     let component = machine.compile(&found)?;
     (described.imports, described.exports) = machine.names(&component);
-    let names = described.imports.iter().chain(&described.exports);
-    if let Some(other) = other_version(names) {
-        return Err(Error::usage(format!(
-            "it is built for the contract {other}, and this host speaks {VERSION}; build it against this host's wit/"
-        )));
-    }
+    check_version(described.imports.iter().chain(&described.exports))?;
     let entry = &found.entry;
     let instance = machine.link(entry, &component)?;
     let kinds = match entry.kind {
@@ -158,6 +153,17 @@ fn imported(imports: &[String]) -> Rights {
         imports.iter().any(|import| import.starts_with(&interface))
     };
     Rights::these(&Grant::ALL.into_iter().filter(is_imported).collect::<Vec<_>>())
+}
+
+/// Refuses a component that names another version of the contract: what linking
+/// would say of it leads nowhere.
+pub(super) fn check_version<'a>(names: impl Iterator<Item = &'a String>) -> Result<()> {
+    match other_version(names) {
+        None => Ok(()),
+        Some(other) => Err(Error::usage(format!(
+            "it is built for the contract {other}, and this host speaks {VERSION}; build it against this host's wit/"
+        ))),
+    }
 }
 
 /// A version of the contract that a component names and this host can't speak.
