@@ -187,6 +187,24 @@ fn a_tool_that_breaks_costs_its_call_alone() {
 }
 
 #[test]
+fn lists_that_a_component_gets_are_bounded() {
+    let project = project();
+    let shell = |command: &str| call("shell", json!({ "command": command }));
+    let misbehave = |how: &str| call("misbehave", json!({ "how": how }));
+    let worker = worker([
+        shell("mkdir many && cd many && seq 20001 | xargs touch"),
+        misbehave("list"),
+        misbehave("status").expects(&["20000 paths, more: true"]),
+        shell("rm many/1").expects(&["too long: 20001 files are changed, and 20000 are the most"]),
+        misbehave("status"),
+        shell("rm -r many").expects(&["20000 changed"]),
+        misbehave("list"),
+        finish_task("Counted.").expects(&["paths, more: false"]),
+    ]);
+    run_tools(&project, ALL, &["--allow-plugins"], script(planner(), worker));
+}
+
+#[test]
 fn tools_that_go_on_and_on_hold_up_no_other_plugin() {
     let project = project();
     let loops: Vec<_> = (0..20).map(|number| json!({ "how": "loop", "number": number })).collect();

@@ -136,6 +136,11 @@ fn misbehave(how: &str) -> Result<String, Error> {
             black_box(0);
         },
         "memory" => Ok(format!("{} bytes", black_box(vec![1_u8; 1 << 30]).len())),
+        "list" => {
+            let found = files::list(&["**".to_owned()], u32::MAX)?;
+            Ok(format!("{} paths, more: {}", found.paths.len(), found.truncated))
+        }
+        "status" => git::status().map(|changed| format!("{} changed", changed.len())),
         "log" => {
             (0..100_000).for_each(|line| log::write(Level::Info, &format!("noise {line}")));
             Ok("logged".to_owned())
