@@ -282,12 +282,28 @@ fn refused(more: &str, words: &[&str]) {
 fn tools_that_can_not_be_are_refused_when_they_are_loaded() {
     refused("settings.specs = \"shadow\"", &["plugin `toolbox`", "`run_command`", "host's own"]);
     refused("settings.specs = \"no schema\"", &["its tool `x`", "no JSON Schema of an object"]);
+    let words = ["its tool `x`", "its `properties/a/items` is no schema"];
+    refused("settings.specs = \"deep lie\"", &words);
     refused("settings.specs = \"trap\"", &["when asked for its tools, it crashed", "unreachable"]);
     refused("settings.specs = \"read\"", &["while it says what its tools are"]);
     refused("settings.specs = \"other\"", &["gave up: invalid: no specs are called other"]);
     let toolbox = toolbox_component();
     let twice = format!("[plugins.twin]\ncomponent = \"{}\"\ntool = true", toolbox.display());
     refused(&twice, &["`toolbox` and `twin` both have a tool `count_lines`"]);
+}
+
+#[test]
+fn more_tools_together_than_a_model_should_be_shown_are_refused() {
+    let toolbox = toolbox_component();
+    let mut more = "settings.specs = \"many a\"\n".to_owned();
+    for letter in ["b", "c", "d"] {
+        more += &format!(
+            "[plugins.{letter}]\ncomponent = {toolbox:?}\ntool = true\n\
+             settings.specs = \"many {letter}\"\n"
+        );
+    }
+    let words = "the plugins `b` (32), `c` (32), `d` (32), `toolbox` (32) have 128 tools together; 100 are the most";
+    refused(&more, &[words]);
 }
 
 #[test]

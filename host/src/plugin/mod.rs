@@ -18,6 +18,7 @@ mod machine;
 pub mod manifest;
 mod meter;
 mod reload;
+mod schema;
 mod spec;
 mod state;
 mod tool;

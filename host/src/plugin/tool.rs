@@ -2,6 +2,7 @@
 //! and holds while the component stays the same; each call is a component call of its own. Which
 //! agent may use which is the catalogue's business.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,9 @@ const SPECS_SECONDS: u32 = 30;
 /// Calls of one plugin's tools at once: each may hold its memory. A plugin's calls
 /// wait for each other alone, so that one that sleeps holds up no other.
 pub(super) const MOST_CALLS: usize = 16;
+
+/// Tools of all plugins together.
+const MOST_TOOLS: usize = 100;
 
 /// The tools of all plugins of a run.
 pub struct ToolPlugins {
@@ -68,6 +72,7 @@ impl ToolPlugins {
                 tools.push(PluginTool { spec, plugin: plugin.clone() });
             }
         }
+        check_number(&tools)?;
         Ok(Self { machine: machine.clone(), tools })
     }
 
@@ -127,6 +132,25 @@ impl PluginTool {
         let rights = self.plugin.rights(caller);
         self.spec.writes || rights.allows(Grant::FilesWrite) || rights.allows(Grant::Commands)
     }
+}
+
+/// Refuses more tools than a model should be shown.
+fn check_number(tools: &[PluginTool]) -> Result<()> {
+    if tools.len() <= MOST_TOOLS {
+        return Ok(());
+    }
+    let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
+    for tool in tools {
+        *numbers.entry(&tool.plugin.entry.name).or_default() += 1;
+    }
+    let plugins: Vec<String> =
+        numbers.iter().map(|(name, number)| format!("`{name}` ({number})")).collect();
+    Err(Error::usage(format!(
+        "the plugins {} have {} tools together; {MOST_TOOLS} are the most, for each costs context with \
+         every request. Leave a plugin out",
+        plugins.join(", "),
+        tools.len()
+    )))
 }
 
 /// Asks a plugin what its tools are, and checks what it says.

@@ -60,8 +60,17 @@ impl tool_provider::Guest for Toolbox {
             "no schema" => {
                 Ok(vec![ToolSpec { parameters: "[]".to_owned(), ..spec("x", &[], false) }])
             }
+            "deep lie" => {
+                let parameters = r#"{"type": "object", "properties": {"a": {"items": "text"}}}"#;
+                let parameters = parameters.to_owned();
+                Ok(vec![ToolSpec { parameters, ..spec("x", &[], false) }])
+            }
             "read" => files::read("a.txt", 0, 10).map(|_| right),
             "trap" => trap(),
+            _ if lie.starts_with("many ") => {
+                let letter = lie.trim_start_matches("many ");
+                Ok((0..32).map(|number| spec(&format!("{letter}_{number}"), &[], false)).collect())
+            }
             other => Err(Error::Invalid(format!("no specs are called {other}"))),
         }
     }
