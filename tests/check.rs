@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::program::{code_agent, model, resume, run};
 use crate::project::Project;
-use crate::replay::assert_replays_with;
+use crate::replay::{assert_replays_with, transcript};
 use crate::scripts::{content_judge, domain, plan, write_file, writer};
 
 /// Green while `good.txt` says so and no file is called `bad.txt`.
@@ -159,6 +159,11 @@ fn what_is_red_at_the_cycles_end_is_rolled_back_and_kept() {
         project.git(&["rev-parse", "main"])
     );
     assert_eq!(project.git(&["ls-tree", "--name-only", &kept]), "b.txt\nc.txt\ngood.txt");
+    // The judge was told which one it is.
+    let gone = project.git(&["rev-parse", &kept]);
+    let told = format!("taken back because the check was red\\n\\n- {gone}");
+    let transcript = fs::read_to_string(transcript(&project)).unwrap();
+    assert!(transcript.contains(&told), "{told}");
 }
 
 #[test]

@@ -2,18 +2,17 @@
 //! on working, in every role and as a tool.
 
 use std::fs;
-use std::path::Path;
 
 use model_server::{ModelServer, Rule, Script, call, text};
 use serde_json::json;
 
-use crate::program::{bare, model, program, run};
+use crate::program::{bare, frozen_component, model, program, run};
 use crate::project::Project;
 
 #[test]
 fn a_component_of_the_first_contract_does_a_whole_run() {
     let project = Project::new(&[("a.txt", "a\n")]);
-    let component = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/frozen/frozen.wasm");
+    let component = frozen_component();
     let mut manifest = String::new();
     for role in ["main-planner", "sub-planner", "worker", "merger", "judge"] {
         manifest += &format!(

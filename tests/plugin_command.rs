@@ -132,6 +132,35 @@ fn a_folder_is_listed() {
 }
 
 #[test]
+fn limits_that_are_not_usual_are_shown() {
+    let project = Project::new(&[("a.txt", "a\n")]);
+    let folder = folder(&project, "\"files\", \"commands\"");
+    let manifest = folder.join("plugins.toml");
+    let plain = fs::read_to_string(&manifest).unwrap();
+    let of_box = "tool = true\nlimits = { memory-mib = 4096, call-seconds = 120 }\n";
+    fs::write(&manifest, plain.replace("tool = true\n", of_box)).unwrap();
+    let path = folder.display().to_string();
+    let allowed = run(&mut plugin(&project, &["allow", &path])).expect_code(0).stdout;
+    assert!(allowed.contains("plugin `box` has limits: memory-mib 4096\n"), "{allowed}");
+    assert!(!allowed.contains("`judge` has"), "{allowed}");
+    let ended = run(&mut plugin(&project, &["list", "--plugins", &path, "--json"])).expect_code(0);
+    let limits = |name: &str| {
+        let found = ended.events().into_iter().find(|one| one["name"] == name);
+        found.unwrap()["limits"].clone()
+    };
+    assert_eq!(limits("box"), serde_json::json!({ "memory-mib": 4096 }));
+    assert_eq!(limits("judge"), serde_json::json!({}));
+
+    let too_much = of_box.replace("4096", "9000");
+    fs::write(&manifest, plain.replace("tool = true\n", &too_much)).unwrap();
+    let refused = begin(&project, &folder, &[]).expect_code(2).stderr;
+    assert!(
+        refused.contains("[plugins.box.limits]: `memory-mib` = 9000 is too much; 4096 is the most"),
+        "{refused}"
+    );
+}
+
+#[test]
 fn a_component_is_checked() {
     let project = Project::new(&[("a.txt", "a\n")]);
     let check = |path: &Path, code: i32| {
@@ -160,12 +189,26 @@ fn a_component_is_checked() {
     fs::write(&junk, "junk").unwrap();
     assert!(check(&junk, 2).stderr.contains("is no component"));
     assert!(check(&project.beside("none.wasm"), 2).stderr.contains("can't read its component"));
-    // The same component, for a contract that does not exist yet.
-    let other = fs::read(default_plugins().join("judge/judge.wasm")).unwrap();
-    let newer = replaced(&other, b"/judge@0.1.0", b"/judge@0.9.0");
-    fs::write(&junk, newer).unwrap();
+    fs::write(&junk, newer_judge()).unwrap();
     let said = check(&junk, 2).stderr;
-    assert!(said.contains("built for the contract 0.9.0, and this host speaks 0.1.0"), "{said}");
+    assert!(said.contains(OTHER_CONTRACT), "{said}");
+}
+
+const OTHER_CONTRACT: &str = "built for the contract 0.9.0, and this host speaks 0.1.0";
+
+#[test]
+fn a_run_with_a_component_of_another_contract_says_so() {
+    let project = Project::new(&[("a.txt", "a\n")]);
+    let folder = folder(&project, "\"files\"");
+    fs::write(folder.join("judge.wasm"), newer_judge()).unwrap();
+    let refused = begin(&project, &folder, &[]).expect_code(2).stderr;
+    assert!(refused.contains(&format!("plugin `judge`: it is {OTHER_CONTRACT}")), "{refused}");
+}
+
+/// The default judge, for a contract that does not exist yet.
+fn newer_judge() -> Vec<u8> {
+    let judge = fs::read(default_plugins().join("judge/judge.wasm")).unwrap();
+    replaced(&judge, b"/judge@0.1.0", b"/judge@0.9.0")
 }
 
 fn replaced(bytes: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {

@@ -63,6 +63,21 @@ contains = ["Kept both."]
 files = { "a.txt" = "b and c\n" }
 "#;
 
+const JUDGE: &str = r#"
+plugin = "judge"
+
+[cycle]
+check = { command-line = "make", passed = false, output = "red" }
+rolled-back = ["0123abcd"]
+
+[[replies]]
+calls = [{ name = "submit_verdict", arguments = { decision = "stop", goal_met = false, reasoning = "Gone." } }]
+expects = ["taken back because the check was red\n\n- 0123abcd"]
+
+[expect]
+answer = { decision = "stop", goal-met = false }
+"#;
+
 /// A run of two tasks, one of them a worker's first.
 fn small() -> Script {
     Script::new([
@@ -105,11 +120,18 @@ fn tests(project: &Project, cases: &[(&str, &str)]) -> Ended {
 fn roles_are_tried_on_what_a_model_is_to_say() {
     let project = Project::new(&[("a.txt", "mine\n")]);
     let before = project.fingerprint();
-    let ended = tests(&project, &[("merge.toml", MERGE), ("work.toml", WORK)]).expect_code(0);
+    let ended =
+        tests(&project, &[("judge.toml", JUDGE), ("merge.toml", MERGE), ("work.toml", WORK)])
+            .expect_code(0);
     let lines: Vec<&str> = ended.stdout.lines().collect();
     assert_eq!(
         lines,
-        ["ok      tests/merge.toml", "ok      tests/work.toml", "2 passed, 0 failed"]
+        [
+            "ok      tests/judge.toml",
+            "ok      tests/merge.toml",
+            "ok      tests/work.toml",
+            "3 passed, 0 failed"
+        ]
     );
     assert_eq!(project.fingerprint(), before, "the user's own repository is not touched");
 }

@@ -212,6 +212,11 @@ pub fn umpire_component() -> PathBuf {
     test_component("umpire")
 }
 
+/// The component of the first contract.
+pub fn frozen_component() -> PathBuf {
+    test_component("frozen")
+}
+
 fn test_component(name: &str) -> PathBuf {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests");
     let path = tests.join(name).join(name).with_extension("wasm");

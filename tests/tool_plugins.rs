@@ -9,8 +9,8 @@ use model_server::{ModelServer, Rule, Script, Turn, call, calls, finish_task, su
 use serde_json::json;
 
 use crate::program::{
-    Ended, bare, default_plugins, hostile_component, model, plugins_with, resume, run,
-    toolbox_component,
+    Ended, bare, default_plugins, frozen_component, hostile_component, model, plugins_with, resume,
+    run, toolbox_component,
 };
 use crate::project::Project;
 use crate::replay::{clone_of, transcript};
@@ -187,6 +187,43 @@ fn a_tool_that_breaks_costs_its_call_alone() {
 }
 
 #[test]
+fn lists_that_a_component_gets_are_bounded() {
+    let project = project();
+    let shell = |command: &str| call("shell", json!({ "command": command }));
+    let misbehave = |how: &str| call("misbehave", json!({ "how": how }));
+    let worker = worker([
+        shell("mkdir many && cd many && seq 20001 | xargs touch"),
+        misbehave("list"),
+        misbehave("status").expects(&["20000 paths, more: true"]),
+        shell("rm many/1").expects(&["too long: 20001 files are changed, and 20000 are the most"]),
+        misbehave("status"),
+        shell("rm -r many").expects(&["20000 changed"]),
+        misbehave("list"),
+        finish_task("Counted.").expects(&["paths, more: false"]),
+    ]);
+    run_tools(&project, ALL, &["--allow-plugins"], script(planner(), worker));
+}
+
+#[test]
+fn tools_that_go_on_and_on_hold_up_no_other_plugin() {
+    let project = project();
+    let loops: Vec<_> = (0..20).map(|number| json!({ "how": "loop", "number": number })).collect();
+    let mut batch: Vec<_> = loops.into_iter().map(|how| ("misbehave", how)).collect();
+    batch.push(("frozen_echo", json!({ "text": "still here" })));
+    let worker = worker([
+        calls(&batch),
+        finish_task("It answered.").expects(&["frozen_echo: ", "still here"]),
+    ]);
+    let echo = frozen_component();
+    let plugins = format!(
+        "limits = {{ call-seconds = 1, compute-milliseconds = 60000 }}\n\
+         [plugins.echo]\ncomponent = {echo:?}\ntool = true"
+    );
+    let ended = run_tools(&project, &plugins, &[], script(planner(), worker));
+    assert!(ended.stderr.contains("it took longer than 1 s"), "{}", ended.stderr);
+}
+
+#[test]
 fn a_component_without_an_entry_gets_the_base_rights() {
     let project = project();
     let folder = plugins_with(&project, &ROLES, "");
@@ -245,12 +282,28 @@ fn refused(more: &str, words: &[&str]) {
 fn tools_that_can_not_be_are_refused_when_they_are_loaded() {
     refused("settings.specs = \"shadow\"", &["plugin `toolbox`", "`run_command`", "host's own"]);
     refused("settings.specs = \"no schema\"", &["its tool `x`", "no JSON Schema of an object"]);
+    let words = ["its tool `x`", "its `properties/a/items` is no schema"];
+    refused("settings.specs = \"deep lie\"", &words);
     refused("settings.specs = \"trap\"", &["when asked for its tools, it crashed", "unreachable"]);
     refused("settings.specs = \"read\"", &["while it says what its tools are"]);
     refused("settings.specs = \"other\"", &["gave up: invalid: no specs are called other"]);
     let toolbox = toolbox_component();
     let twice = format!("[plugins.twin]\ncomponent = \"{}\"\ntool = true", toolbox.display());
     refused(&twice, &["`toolbox` and `twin` both have a tool `count_lines`"]);
+}
+
+#[test]
+fn more_tools_together_than_a_model_should_be_shown_are_refused() {
+    let toolbox = toolbox_component();
+    let mut more = "settings.specs = \"many a\"\n".to_owned();
+    for letter in ["b", "c", "d"] {
+        more += &format!(
+            "[plugins.{letter}]\ncomponent = {toolbox:?}\ntool = true\n\
+             settings.specs = \"many {letter}\"\n"
+        );
+    }
+    let words = "the plugins `b` (32), `c` (32), `d` (32), `toolbox` (32) have 128 tools together; 100 are the most";
+    refused(&more, &[words]);
 }
 
 #[test]

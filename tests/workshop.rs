@@ -179,6 +179,7 @@ fn empty_report() -> CycleReport {
         outcomes: Vec::new(),
         planner_failures: Vec::new(),
         check: None,
+        rolled_back: Vec::new(),
         base: String::new(),
         head: String::new(),
     }

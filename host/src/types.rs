@@ -249,6 +249,8 @@ pub struct CycleReport {
     pub planner_failures: Vec<String>,
     /// What the user's check said of the branch, where there is one.
     pub check: Option<CheckResult>,
+    /// The commits that were taken back because the check was red, the oldest first.
+    pub rolled_back: Vec<String>,
     /// The branch's commit at the cycle's start.
     pub base: String,
     /// The branch's commit now.
@@ -264,7 +266,10 @@ pub struct Retreat {
     pub to: String,
     /// The reference that holds the first.
     pub kept: String,
-    /// The titles of the commits in between, the oldest first.
+    /// The commits in between, the oldest first.
+    #[serde(default)]
+    pub commits: Vec<String>,
+    /// Their titles.
     pub titles: Vec<String>,
 }
 
@@ -325,8 +330,7 @@ pub struct Reply {
     /// The tokens of this turn: the server's figures, or an estimate from the
     /// length of the texts where the server gives none.
     pub usage: Usage,
-    /// How full the context window is now, from 0 to 1; none where its size is
-    /// not known.
+    /// How full the context window is now, from 0 to 1; none where its size is not known.
     pub context_used: Option<f32>,
 }
 

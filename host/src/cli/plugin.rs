@@ -13,7 +13,7 @@ use super::plugin_trial::{self, RunArguments, TestArguments};
 use super::terminal::{print, printable, short, table};
 use crate::config::allowed_plugins;
 use crate::plugin::inspect::{self, Described};
-use crate::plugin::manifest::FILE_NAME;
+use crate::plugin::manifest::{FILE_NAME, PluginEntry};
 use crate::plugin::{consent, folder};
 use crate::{Error, Options, Result};
 
@@ -198,6 +198,13 @@ fn entry(plugin: &Described, file: &str) -> String {
     lines.join("\n")
 }
 
+/// What the plugin may use that is not usual, where its entry says such a thing.
+fn limits(entry: &PluginEntry) -> Option<String> {
+    let unusual = entry.unusual_limits();
+    let words: Vec<String> = unusual.iter().map(|(name, most)| format!("{name} {most}")).collect();
+    (!words.is_empty()).then(|| format!("plugin `{}` has limits: {}", entry.name, words.join(", ")))
+}
+
 fn allow(arguments: &AllowArguments) -> Result<ExitCode> {
     let record = allowed_plugins().ok_or_else(|| {
         Error::failed(
@@ -212,6 +219,7 @@ fn allow(arguments: &AllowArguments) -> Result<ExitCode> {
     }
     let mut lines: Vec<String> =
         asked.iter().map(|(name, rights)| format!("plugin `{name}` asks for {rights}")).collect();
+    lines.extend(found.plugins.iter().filter_map(|plugin| limits(&plugin.entry)));
     consent::allow(&found, &record)?;
     lines.push(format!("Allowed for {}, as it is now:", found.path.display()));
     let hashes = [(FILE_NAME, &found.manifest_sha256)]

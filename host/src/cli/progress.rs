@@ -54,7 +54,7 @@ pub(super) fn line(recorded: &Recorded) -> Option<String> {
         Event::Checked { commit, passed, .. } => {
             format!("the check is {} on {}", if *passed { "green" } else { "RED" }, short(commit))
         }
-        Event::RolledBack(Retreat { from, to, kept, titles }) => format!(
+        Event::RolledBack(Retreat { from, to, kept, titles, .. }) => format!(
             "ROLLED BACK from {} to {}: {} commits are in {kept} now: {}",
             short(from),
             short(to),

@@ -53,11 +53,13 @@ impl HostCrew {
             );
             return Ok((red, None));
         };
+        let gone = &steps[green - 1..];
         let retreat = Retreat {
             from: head.to_owned(),
             to: (*to).to_owned(),
             kept: rolled_back_reference(self.store.run(), head),
-            titles: steps.iter().skip(green - 1).map(|step| step.title.clone()).collect(),
+            commits: gone.iter().map(|step| step.commit.clone()).collect(),
+            titles: gone.iter().map(|step| step.title.clone()).collect(),
         };
         Ok((red, Some(retreat)))
     }

@@ -251,6 +251,7 @@ async fn run_cycle<S: Store, C: Crew>(
         outcomes: state.outcomes,
         planner_failures: state.planner_failures,
         check,
+        rolled_back: state.retreats.into_iter().flat_map(|retreat| retreat.commits).collect(),
         base,
         head: head.clone(),
     };
@@ -311,7 +312,7 @@ async fn finish<S: Store, C: Crew>(
 
 /// What the check says, and where the run went back for it.
 fn told(mut check: CheckResult, retreats: &[Retreat]) -> CheckResult {
-    for Retreat { from, to, kept, titles } in retreats.iter().rev() {
+    for Retreat { from, to, kept, titles, .. } in retreats.iter().rev() {
         check.output = format!(
             "The branch was rolled back from {from} to {to}, where the check is green. What came \
              after is in {kept} and no longer on the branch, whatever its tasks say:\n- {}\n{}",

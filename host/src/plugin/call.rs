@@ -130,7 +130,7 @@ impl Plugins {
             return Err(CallFailure { plugin: role.to_string(), role, reason });
         };
         let caller = Caller { rights: agent.rights(), agent };
-        let seconds = plugin.entry.limits.call_seconds;
+        let seconds = plugin.limits.call_seconds;
         let answer = self.machine.call(plugin, Some(caller), seconds, ask).await;
         answer.map(Bounded::bounded).map_err(|reason| {
             let reason = match reason {

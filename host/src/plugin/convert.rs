@@ -204,8 +204,7 @@ impl From<CycleReport> for judge::CycleReport {
             outcomes: all(report.outcomes),
             planner_failures: report.planner_failures,
             check: report.check.map(Into::into),
-            // No commit is taken back yet.
-            rolled_back: Vec::new(),
+            rolled_back: report.rolled_back,
             base: report.base,
             head: report.head,
         }

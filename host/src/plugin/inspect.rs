@@ -2,6 +2,7 @@
 //! it imports, what it gets and what it doesn't. Grants nothing, and runs nothing
 //! but a tool's own words about itself, without any right to a checkout.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -46,6 +47,8 @@ pub struct Described {
     pub not_granted: Vec<&'static str>,
     /// Of that, what a line in `plugins.toml` can ask for.
     pub can_ask_for: Vec<&'static str>,
+    /// Limits that `plugins.toml` sets and that are not the usual ones.
+    pub limits: BTreeMap<&'static str, u32>,
     /// What its tools are called.
     pub tools: Vec<String>,
     /// Bytes of the component.
@@ -87,6 +90,7 @@ async fn describe(machine: &Arc<Machine>, found: Found, is_allowed: bool) -> Des
         grants: Vec::new(),
         not_granted: Vec::new(),
         can_ask_for: Vec::new(),
+        limits: BTreeMap::new(),
         tools: Vec::new(),
         size: found.bytes.len(),
         sha256: found.sha256.clone(),
@@ -104,16 +108,12 @@ async fn fill(
     found: Found,
     is_allowed: bool,
 ) -> Result<()> {
+    described.limits = found.entry.unusual_limits();
     let component = machine.compile(&found)?;
     (described.imports, described.exports) = machine.names(&component);
-    let names = described.imports.iter().chain(&described.exports);
-    if let Some(other) = other_version(names) {
-        return Err(Error::usage(format!(
-            "it is built for the contract {other}, and this host speaks {VERSION}; build it against this host's wit/"
-        )));
-    }
-    let entry = found.entry;
-    let instance = machine.link(&entry, &component)?;
+    check_version(described.imports.iter().chain(&described.exports))?;
+    let entry = &found.entry;
+    let instance = machine.link(entry, &component)?;
     let kinds = match entry.kind {
         Some(kind) => vec![kind],
         None => machine::kinds(&instance),
@@ -133,10 +133,9 @@ async fn fill(
     described.grants = words(granted);
     described.not_granted = words(missing);
     described.can_ask_for = words(missing.also_in(rights(&grants::most)));
-    let kind = machine::kind(&entry, &machine::kinds(&instance)).map_err(Error::usage)?;
+    let kind = machine::kind(entry, &machine::kinds(&instance)).map_err(Error::usage)?;
     if kind == Kind::Tool {
-        let (sha256, allowed) = (found.sha256, Rights::NONE);
-        let plugin = Arc::new(Plugin { entry, sha256, kind, allowed, instance });
+        let plugin = Arc::new(Plugin::new(found, kind, Rights::NONE, instance));
         let specs = tool::specs(machine, &plugin).await?;
         described.tools = specs.into_iter().map(|spec| spec.name).collect();
     }
@@ -154,6 +153,17 @@ fn imported(imports: &[String]) -> Rights {
         imports.iter().any(|import| import.starts_with(&interface))
     };
     Rights::these(&Grant::ALL.into_iter().filter(is_imported).collect::<Vec<_>>())
+}
+
+/// Refuses a component that names another version of the contract: what linking
+/// would say of it leads nowhere.
+pub(super) fn check_version<'a>(names: impl Iterator<Item = &'a String>) -> Result<()> {
+    match other_version(names) {
+        None => Ok(()),
+        Some(other) => Err(Error::usage(format!(
+            "it is built for the contract {other}, and this host speaks {VERSION}; build it against this host's wit/"
+        ))),
+    }
 }
 
 /// A version of the contract that a component names and this host can't speak.

@@ -19,7 +19,7 @@ use super::limits::{HOSTCALL_BYTES, MAX_HANDLES, STACK_BYTES};
 use super::manifest::{FILE_NAME, Kind, PluginEntry, wrong};
 use super::state::{CallState, Caller};
 use super::tool::exports_tools;
-use super::{FailureReason, Plugin, grants, imports};
+use super::{FailureReason, Plugin, grants, imports, inspect};
 use crate::types::{CallError, Role};
 use crate::{Error, Result};
 
@@ -51,16 +51,19 @@ impl Machine {
         Ok(Arc::new(Self { engine, linker, denied: Mutex::default(), _ticker }))
     }
 
-    /// Compiles and links a component, and looks whether it is what its entry
-    /// says. It may have what it asks for: the user's consent was checked before.
+    /// Compiles and links a component, and looks whether it speaks this host's
+    /// contract and is what its entry says. It may have what it asks for: the user's consent was checked before.
     pub(super) fn load(&self, found: Found) -> Result<Arc<Plugin>> {
         let component = self.compile(&found)?;
+        let (imports, exports) = self.names(&component);
+        inspect::check_version(imports.iter().chain(&exports))
+            .map_err(|error| wrong(&found.entry.name, error))?;
         let instance = self.link(&found.entry, &component)?;
-        let Found { entry, sha256, .. } = found;
-        let kind = kind(&entry, &kinds(&instance))
+        let entry = &found.entry;
+        let kind = kind(entry, &kinds(&instance))
             .map_err(|why| wrong(&entry.name, format!("{} {why}", entry.component.display())))?;
         let allowed = grants::to_allow(kind, entry.grants);
-        Ok(Arc::new(Plugin { entry, sha256, kind, allowed, instance }))
+        Ok(Arc::new(Plugin::new(found, kind, allowed, instance)))
     }
 
     pub(super) fn compile(&self, found: &Found) -> Result<Component> {

@@ -39,17 +39,43 @@ pub struct Limits {
     pub output_bytes: u32,
 }
 
-impl Default for Limits {
+impl Limits {
+    /// The most that a file may give: one plugin must not take the machine.
+    const MOST: Self = Self {
+        memory_mib: 4096,
+        call_seconds: 24 * 3600,
+        compute_milliseconds: 60_000,
+        output_bytes: 1 << 20,
+    };
+
+    /// What a plugin of this kind may use where nothing says more or less.
     /// 64 MiB hold a role in Rust many times over. An hour is far above what
-    /// a task takes. Ten seconds of computing is what no role needs. The output
-    /// is what the host's own tools give.
-    fn default() -> Self {
-        Self {
-            memory_mib: 64,
-            call_seconds: 3600,
-            compute_milliseconds: 10_000,
-            output_bytes: 50_000,
-        }
+    /// a task takes, and two minutes above what a model should wait for a tool.
+    /// Ten seconds of computing is what no role needs. The output is what the
+    /// host's own tools give.
+    pub fn usual(kind: Kind) -> Self {
+        let call_seconds = match kind {
+            Kind::Role(_) => 3600,
+            Kind::Tool => 120,
+        };
+        Self { memory_mib: 64, call_seconds, compute_milliseconds: 10_000, output_bytes: 50_000 }
+    }
+
+    /// Those that are not what is usual for this kind, by their names in the file.
+    pub fn unusual(self, kind: Kind) -> BTreeMap<&'static str, u32> {
+        let usual = Self::usual(kind).by_name();
+        let all = self.by_name().into_iter().zip(usual);
+        all.filter(|(own, usual)| own != usual).map(|(own, _)| own).collect()
+    }
+
+    fn by_name(self) -> [(&'static str, u32); 4] {
+        let Self { memory_mib, call_seconds, compute_milliseconds, output_bytes } = self;
+        [
+            ("memory-mib", memory_mib),
+            ("call-seconds", call_seconds),
+            ("compute-milliseconds", compute_milliseconds),
+            ("output-bytes", output_bytes),
+        ]
     }
 }
 
@@ -96,8 +122,8 @@ pub struct PluginEntry {
     pub grants: Option<Rights>,
     /// What `settings.get` gives it.
     pub settings: BTreeMap<String, String>,
-    /// What it may use.
-    pub limits: Limits,
+    /// What it may use; none where no file says it.
+    pub limits: Option<Limits>,
 }
 
 impl PluginEntry {
@@ -110,8 +136,14 @@ impl PluginEntry {
             kind: None,
             grants: None,
             settings: BTreeMap::new(),
-            limits: Limits::default(),
+            limits: None,
         }
+    }
+
+    /// What it may use that is not usual for what it is.
+    pub fn unusual_limits(&self) -> BTreeMap<&'static str, u32> {
+        let both = self.limits.zip(self.kind);
+        both.map(|(limits, kind)| limits.unusual(kind)).unwrap_or_default()
     }
 }
 
@@ -149,7 +181,7 @@ fn entry(folder: &Path, name: &str, section: &Section<'_>) -> Result<PluginEntry
         kind: Some(kind),
         grants: asked(section, kind)?,
         settings: settings(section)?,
-        limits: limits(section, kind)?,
+        limits: Some(limits(section, kind)?),
     })
 }
 
@@ -212,28 +244,36 @@ fn settings(section: &Section<'_>) -> Result<BTreeMap<String, String>> {
 }
 
 fn limits(section: &Section<'_>, kind: Kind) -> Result<Limits> {
-    let usual = Limits::default();
+    let usual = Limits::usual(kind);
     let Some(value) = section.table.get("limits") else { return Ok(usual) };
     let table = value.as_table().ok_or_else(|| section.wrong("`limits` has to be a table"))?;
     let name = section.name.replace(']', ".limits]");
     let limits = Section { name: &name, table, path: section.path };
-    limits.check_keys(&["memory-mib", "call-seconds", "compute-milliseconds", "output-bytes"])?;
+    limits.check_keys(&Limits::MOST.by_name().map(|(key, _)| key))?;
     if kind != Kind::Tool && table.contains_key("output-bytes") {
         return Err(limits.wrong(
             "`output-bytes` is for tools; how much is kept of a role's answer says the host",
         ));
     }
-    let limit = |key: &str, usual: u32| -> Result<u32> {
+    let limit = |key: &str, usual: u32, most: u32| -> Result<u32> {
         match limits.whole(key)?.unwrap_or(usual) {
             0 => Err(limits.wrong(&format!("`{key}` = 0 lets nothing be done; give at least 1"))),
+            limit if limit > most => {
+                Err(limits.wrong(&format!("`{key}` = {limit} is too much; {most} is the most")))
+            }
             limit => Ok(limit),
         }
     };
+    let most = Limits::MOST;
     Ok(Limits {
-        memory_mib: limit("memory-mib", usual.memory_mib)?,
-        call_seconds: limit("call-seconds", usual.call_seconds)?,
-        compute_milliseconds: limit("compute-milliseconds", usual.compute_milliseconds)?,
-        output_bytes: limit("output-bytes", usual.output_bytes)?,
+        memory_mib: limit("memory-mib", usual.memory_mib, most.memory_mib)?,
+        call_seconds: limit("call-seconds", usual.call_seconds, most.call_seconds)?,
+        compute_milliseconds: limit(
+            "compute-milliseconds",
+            usual.compute_milliseconds,
+            most.compute_milliseconds,
+        )?,
+        output_bytes: limit("output-bytes", usual.output_bytes, most.output_bytes)?,
     })
 }
 
@@ -273,7 +313,8 @@ mod tests {
     fn a_whole_file_is_read() {
         let entries = read(THREE).unwrap();
         let [outline, sub, worker] = entries.as_slice() else { panic!("{entries:?}") };
-        assert_eq!(sub.limits, Limits { memory_mib: 8, ..Limits::default() });
+        let usual = Limits::usual(Kind::Role(Role::SubPlanner));
+        assert_eq!(sub.limits, Some(Limits { memory_mib: 8, ..usual }));
         assert_eq!(sub.component, Path::new("/elsewhere/sub.wasm"));
         assert_eq!(sub.grants.unwrap().to_string(), "files, lm, tools");
         assert_eq!(worker.settings["max-turns"], "9");
@@ -281,9 +322,25 @@ mod tests {
         assert_eq!((worker.kind, worker.grants), (Some(Kind::Role(Role::Worker)), None));
         assert_eq!(outline.kind, Some(Kind::Tool));
         assert_eq!(outline.grants.unwrap().to_string(), "files, commands");
-        assert_eq!(outline.limits.output_bytes, 1000);
+        let usual = Limits::usual(Kind::Tool);
+        assert_eq!((usual.call_seconds, worker.limits.unwrap().call_seconds), (120, 3600));
+        assert_eq!(outline.limits, Some(Limits { output_bytes: 1000, ..usual }));
         assert!(outline.sha256.as_ref().unwrap().starts_with("e3b0c442"));
         assert_eq!(read("").unwrap(), []);
+    }
+
+    #[test]
+    fn what_is_not_usual_is_told_and_the_most_is_still_given() {
+        let most = THREE
+            .replace("memory-mib = 8", "memory-mib = 4096\ncall-seconds = 86400")
+            .replace("output-bytes = 1000", "output-bytes = 1048576, compute-milliseconds = 60000");
+        let entries = read(&most).unwrap();
+        let told = PluginEntry::unusual_limits;
+        let [outline, sub, worker] = entries.as_slice() else { panic!("{entries:?}") };
+        assert_eq!(told(sub), [("memory-mib", 4096), ("call-seconds", 86_400)].into());
+        let of_tool = [("output-bytes", 1 << 20), ("compute-milliseconds", 60_000)];
+        assert_eq!(told(outline), of_tool.into());
+        assert_eq!(told(worker), BTreeMap::new());
     }
 
     #[test]
@@ -304,6 +361,10 @@ mod tests {
             ("tool = true", "tool = false", "add role = \"worker\""),
             ("tool = true", "tool = true\nrole = \"judge\"", "a role or a tool"),
             ("memory-mib = 8", "memory-mib = 0", "`memory-mib` = 0"),
+            ("memory-mib = 8", "memory-mib = 4097", "`memory-mib` = 4097 is too much; 4096 is the"),
+            ("memory-mib = 8", "call-seconds = 86401", "86400 is the most"),
+            ("memory-mib = 8", "compute-milliseconds = 60001", "60000 is the most"),
+            ("output-bytes = 1000", "output-bytes = 1048577", "1048576 is the most"),
             ("memory-mib = 8", "output-bytes = 8", "is for tools"),
             ("\"9\"", "9", "a table of texts"),
             ("E3B0", "x", "64 hexadecimal digits"),

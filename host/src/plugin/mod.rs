@@ -18,6 +18,7 @@ mod machine;
 pub mod manifest;
 mod meter;
 mod reload;
+mod schema;
 mod spec;
 mod state;
 mod tool;
@@ -26,6 +27,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use wasmtime::component::InstancePre;
 
 use crate::Result;
@@ -34,7 +36,7 @@ use crate::types::{CallError, Role};
 use consent::Consent;
 use folder::{Contents, Found, PluginFolder};
 use machine::Machine;
-use manifest::{Kind, PluginEntry};
+use manifest::{Kind, Limits, PluginEntry};
 use state::CallState;
 
 pub use choice::Choice;
@@ -76,10 +78,20 @@ struct Plugin {
     kind: Kind,
     /// What the user allows it beyond the base.
     allowed: Rights,
+    limits: Limits,
     instance: InstancePre<CallState>,
+    /// One for each call of its tools that may run at the same time.
+    places: Semaphore,
 }
 
 impl Plugin {
+    fn new(found: Found, kind: Kind, allowed: Rights, instance: InstancePre<CallState>) -> Self {
+        let Found { entry, sha256, .. } = found;
+        let limits = entry.limits.unwrap_or(Limits::usual(kind));
+        let places = Semaphore::new(tool::MOST_CALLS);
+        Self { entry, sha256, kind, allowed, limits, instance, places }
+    }
+
     /// What it may do in the name of a caller who may do this much.
     fn rights(&self, caller: Rights) -> Rights {
         grants::effective(self.kind, self.entry.grants, self.allowed, caller)
@@ -111,6 +123,11 @@ pub enum FailureReason {
     /// Its time was up.
     #[error("took longer than {0} s (limits.call-seconds in plugins.toml)")]
     TimedOut(u32),
+    /// Its time was up before it began.
+    #[error(
+        "did not begin within {0} s (limits.call-seconds in plugins.toml), for other calls of its plugin took all places"
+    )]
+    Busy(u32),
     /// No plugin fills the role.
     #[error("is not there; a table of plugins.toml has to name it")]
     Missing,

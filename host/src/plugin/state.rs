@@ -54,7 +54,7 @@ impl CallState {
         table.set_max_capacity(MAX_HELD);
         let of_caller = caller.as_ref().map_or(WITHOUT_CALLER, |caller| caller.rights);
         Self {
-            limiter: StoreLimiter::new(plugin.entry.limits.memory_mib),
+            limiter: StoreLimiter::new(plugin.limits.memory_mib),
             rights: plugin.rights(of_caller),
             machine,
             plugin,
@@ -124,7 +124,7 @@ impl CallState {
 
     /// Counts an epoch; an error once the component has computed too long.
     pub(super) fn tick(&mut self) -> wasmtime::Result<()> {
-        self.meter.tick(self.plugin.entry.limits.compute_milliseconds)
+        self.meter.tick(self.plugin.limits.compute_milliseconds)
     }
 }
 

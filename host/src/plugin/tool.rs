@@ -2,10 +2,13 @@
 //! and holds while the component stays the same; each call is a component call of its own. Which
 //! agent may use which is the catalogue's business.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use wasmtime::component::InstancePre;
 
 use super::bindings::exports::code_agent::plugin::tool_provider;
@@ -21,14 +24,17 @@ use crate::{Error, Result};
 
 /// Seconds in which a component has to say what its tools are.
 const SPECS_SECONDS: u32 = 30;
-/// Calls of tools at once, of the whole run: each may hold its plugin's memory.
-const MOST_CALLS: usize = 64;
+/// Calls of one plugin's tools at once: each may hold its memory. A plugin's calls
+/// wait for each other alone, so that one that sleeps holds up no other.
+pub(super) const MOST_CALLS: usize = 16;
+
+/// Tools of all plugins together.
+const MOST_TOOLS: usize = 100;
 
 /// The tools of all plugins of a run.
 pub struct ToolPlugins {
     machine: Arc<Machine>,
     tools: Vec<PluginTool>,
-    places: Semaphore,
 }
 
 /// One tool, as its plugin described it when it was loaded.
@@ -66,7 +72,8 @@ impl ToolPlugins {
                 tools.push(PluginTool { spec, plugin: plugin.clone() });
             }
         }
-        Ok(Self { machine: machine.clone(), tools, places: Semaphore::new(MOST_CALLS) })
+        check_number(&tools)?;
+        Ok(Self { machine: machine.clone(), tools })
     }
 
     /// What this very plugin said of its tools.
@@ -96,19 +103,16 @@ impl ToolPlugins {
     ) -> Result<String, CallError> {
         let arguments = object(&tool.spec.name, arguments)?;
         let (plugin, name) = (&tool.plugin, &tool.spec.name);
-        // Never closed; a place is free when the calls before have ended, and
-        // each of them has its time.
-        let _place = self.places.acquire().await;
         let caller = Some(Caller { agent, rights });
-        let seconds = plugin.entry.limits.call_seconds;
+        let seconds = plugin.limits.call_seconds;
         let answer = self.machine.call(plugin, caller, seconds, async |store, plugin, instance| {
             let indices = tool_provider::GuestIndices::new(&plugin.instance)?;
             let guest = indices.load(&mut *store, &instance)?;
             let output = guest.call_call(store, name, arguments).await?;
             Ok(output.map_err(Into::into))
         });
-        match answer.await {
-            Ok(output) => Ok(cut(output, plugin.entry.limits.output_bytes)),
+        match in_turn(&plugin.places, seconds, answer).await {
+            Ok(output) => Ok(cut(output, plugin.limits.output_bytes)),
             Err(FailureReason::GaveUp(error)) => Err(error.bounded()),
             Err(reason) => {
                 let plugin = &plugin.entry.name;
@@ -130,10 +134,29 @@ impl PluginTool {
     }
 }
 
+/// Refuses more tools than a model should be shown.
+fn check_number(tools: &[PluginTool]) -> Result<()> {
+    if tools.len() <= MOST_TOOLS {
+        return Ok(());
+    }
+    let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
+    for tool in tools {
+        *numbers.entry(&tool.plugin.entry.name).or_default() += 1;
+    }
+    let plugins: Vec<String> =
+        numbers.iter().map(|(name, number)| format!("`{name}` ({number})")).collect();
+    Err(Error::usage(format!(
+        "the plugins {} have {} tools together; {MOST_TOOLS} are the most, for each costs context with \
+         every request. Leave a plugin out",
+        plugins.join(", "),
+        tools.len()
+    )))
+}
+
 /// Asks a plugin what its tools are, and checks what it says.
 pub(super) async fn specs(machine: &Arc<Machine>, plugin: &Arc<Plugin>) -> Result<Vec<ToolSpec>> {
     let name = &plugin.entry.name;
-    let seconds = plugin.entry.limits.call_seconds.min(SPECS_SECONDS);
+    let seconds = plugin.limits.call_seconds.min(SPECS_SECONDS);
     let specs = machine.call(plugin, None, seconds, async |store, plugin, instance| {
         let indices = tool_provider::GuestIndices::new(&plugin.instance)?;
         let guest = indices.load(&mut *store, &instance)?;
@@ -144,6 +167,26 @@ pub(super) async fn specs(machine: &Arc<Machine>, plugin: &Arc<Plugin>) -> Resul
         .map_err(|reason| wrong(name, format!("when asked for its tools, it {reason}")))?;
     spec::check(&specs).map_err(|why| wrong(name, why))?;
     Ok(specs)
+}
+
+/// Makes a call when one of the places is free. The wait is part of its time.
+async fn in_turn<T>(
+    places: &Semaphore,
+    seconds: u32,
+    call: impl Future<Output = Result<T, FailureReason>>,
+) -> Result<T, FailureReason> {
+    let mut has_begun = false;
+    let answer = timeout(Duration::from_secs(seconds.into()), async {
+        // An error only from a semaphore that is closed, and this one never is.
+        let _place = places.acquire().await;
+        has_begun = true;
+        call.await
+    });
+    match answer.await {
+        Ok(answer) => answer,
+        Err(_) if has_begun => Err(FailureReason::TimedOut(seconds)),
+        Err(_) => Err(FailureReason::Busy(seconds)),
+    }
 }
 
 /// A model's arguments; an empty text counts as an empty object.
@@ -176,6 +219,19 @@ fn cut(mut output: String, bytes: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_wait_for_those_of_their_plugin_alone_and_not_beyond_their_time() {
+        let (sleepy, other) = (Semaphore::new(1), Semaphore::new(1));
+        let sleeps = in_turn::<()>(&sleepy, 100, std::future::pending());
+        let waits = in_turn(&sleepy, 60, async { Ok("too early") });
+        let in_time = in_turn(&sleepy, 120, async { Ok("after it") });
+        let good = in_turn(&other, 1, async { Ok("at once") });
+        let (slept, waited, after_it, good) = tokio::join!(sleeps, waits, in_time, good);
+        assert_eq!(slept, Err(FailureReason::TimedOut(100)));
+        assert_eq!(waited, Err(FailureReason::Busy(60)));
+        assert_eq!((after_it, good), (Ok("after it"), Ok("at once")));
+    }
 
     #[test]
     fn arguments_are_one_object_and_outputs_say_what_was_cut() {

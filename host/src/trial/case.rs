@@ -65,6 +65,8 @@ pub struct CyclePart {
     /// Domains that could not be planned, and why.
     pub planner_failures: Vec<String>,
     check: Option<CheckPart>,
+    /// Commits that were taken back because the check was red.
+    pub rolled_back: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]

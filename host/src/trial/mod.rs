@@ -184,6 +184,7 @@ async fn report(workshop: &Workshop, case: &Case) -> Result<CycleReport> {
         outcomes: case.cycle.outcomes(),
         planner_failures: case.cycle.planner_failures.clone(),
         check: case.cycle.check(),
+        rolled_back: case.cycle.rolled_back.clone(),
         base: workshop.base.clone(),
         head: workshop.tip().await?,
     })

@@ -60,8 +60,17 @@ impl tool_provider::Guest for Toolbox {
             "no schema" => {
                 Ok(vec![ToolSpec { parameters: "[]".to_owned(), ..spec("x", &[], false) }])
             }
+            "deep lie" => {
+                let parameters = r#"{"type": "object", "properties": {"a": {"items": "text"}}}"#;
+                let parameters = parameters.to_owned();
+                Ok(vec![ToolSpec { parameters, ..spec("x", &[], false) }])
+            }
             "read" => files::read("a.txt", 0, 10).map(|_| right),
             "trap" => trap(),
+            _ if lie.starts_with("many ") => {
+                let letter = lie.trim_start_matches("many ");
+                Ok((0..32).map(|number| spec(&format!("{letter}_{number}"), &[], false)).collect())
+            }
             other => Err(Error::Invalid(format!("no specs are called {other}"))),
         }
     }
@@ -136,6 +145,11 @@ fn misbehave(how: &str) -> Result<String, Error> {
             black_box(0);
         },
         "memory" => Ok(format!("{} bytes", black_box(vec![1_u8; 1 << 30]).len())),
+        "list" => {
+            let found = files::list(&["**".to_owned()], u32::MAX)?;
+            Ok(format!("{} paths, more: {}", found.paths.len(), found.truncated))
+        }
+        "status" => git::status().map(|changed| format!("{} changed", changed.len())),
         "log" => {
             (0..100_000).for_each(|line| log::write(Level::Info, &format!("noise {line}")));
             Ok("logged".to_owned())

@@ -7,6 +7,9 @@ use crate::plugin::state::CallState;
 use crate::repo::path::CheckoutPath;
 use crate::tools::{files, listing, search};
 
+/// Paths of one listing: a guest holds them all at once, and so does the host.
+const MOST_ENTRIES: u32 = 20_000;
+
 impl Host for CallState {
     async fn read(
         &mut self,
@@ -32,6 +35,7 @@ impl Host for CallState {
 
     async fn list(&mut self, globs: Vec<String>, max_entries: u32) -> Result<Listing, ImportError> {
         let agent = self.enter(Grant::Files)?;
+        let max_entries = max_entries.min(MOST_ENTRIES);
         let found = agent
             .in_folder(move |folder| {
                 listing::list(folder, &CheckoutPath::top(), &globs, max_entries)
