@@ -239,10 +239,14 @@ fn a_recorded_conversation_is_tried_again() {
     run(&mut command).expect_code(0);
     let run_id: String = recorded.query("SELECT run_id FROM runs");
     let transcript = recorded.path().join(format!(".code-agent/runs/{run_id}/transcript.jsonl"));
+    // Either planner may have been the first; the case goes by what the worker did first.
+    let commits = recorded.git(&["log", "--format=%s", "--reverse"]);
+    let letter = if commits.find("Write b") < commits.find("Write d") { "b" } else { "d" };
     let case = format!(
-        "plugin = \"worker\"\nfolder = \"project\"\n[task]\ntitle = \"Write b\"\nfile-paths = [\"b.txt\"]\n\
+        "plugin = \"worker\"\nfolder = \"project\"\n[task]\ntitle = \"Write {letter}\"\n\
+         file-paths = [\"{letter}.txt\"]\n\
          [recorded]\ntranscript = {transcript:?}\nagent = \"worker-1\"\n\
-         [expect]\nanswer = {{ success = true }}\nfiles = {{ \"b.txt\" = \"b\\n\" }}\n"
+         [expect]\nanswer = {{ success = true }}\nfiles = {{ \"{letter}.txt\" = \"{letter}\\n\" }}\n"
     );
     let ended = tests(&project, &[("again.toml", &case)]).expect_code(0);
     assert!(ended.stdout.contains("1 passed"), "{}", ended.stdout);
