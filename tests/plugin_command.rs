@@ -11,6 +11,7 @@ use crate::program::{
     Ended, bare, default_plugins, hostile_component, model, program, run, toolbox_component,
 };
 use crate::project::Project;
+use crate::tool_plugins::with_toolbox;
 
 fn plugin(project: &Project, arguments: &[&str]) -> Command {
     let mut command = program(project);
@@ -129,6 +130,18 @@ fn a_folder_is_listed() {
     let ended = run(&mut plugin(&project, &["list", "--plugins", &path])).expect_code(2);
     assert!(ended.stderr.contains("plugin `junk`: ") && ended.stderr.contains("is no component"));
     assert!(ended.stdout.contains("worker"), "the others are listed: {}", ended.stdout);
+}
+
+#[test]
+fn what_a_component_says_does_not_steer_the_terminal() {
+    let project = Project::new(&[("a.txt", "a\n")]);
+    let no_specs = with_toolbox(&project, "settings.specs = \"\\u001b[2J\\u009b1m\"");
+    let ended = run(plugin(&project, &["list", "--plugins"]).arg(&no_specs)).expect_code(2);
+    assert!(ended.stderr.contains("no specs are called  [2J 1m"), "{:?}", ended.stderr);
+    let tools = with_toolbox(&project, "");
+    let mut command = plugin(&project, &["run", "misbehave", r#"{"how": "\u001b[2J"}"#]);
+    let ended = run(command.arg("--plugins").arg(&tools)).expect_code(1);
+    assert!(ended.stderr.contains("asks for an error:  [2J"), "{:?}", ended.stderr);
 }
 
 #[test]

@@ -383,13 +383,18 @@ impl Crew for HostCrew {
         self.go_back(retreat.clone()).await
     }
 
-    async fn review(&self, brief: Brief, mut report: CycleReport) -> Result<Verdict, Setback> {
+    async fn review(
+        &self,
+        brief: Brief,
+        mut report: CycleReport,
+        is_last_attempt: bool,
+    ) -> Result<Verdict, Setback> {
         let lost = self.lost(&report).await.map_err(Setback::Stop)?;
         for outcome in &mut report.outcomes {
             note_outside(outcome);
             note_lost(outcome, &lost);
         }
-        self.judge(brief, report).await
+        self.judge(brief, report, is_last_attempt).await
     }
 
     async fn publish(&self, stop: Stop) -> Result<()> {

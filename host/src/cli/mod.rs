@@ -35,6 +35,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing_subscriber::EnvFilter;
 
 use crate::{Error, Result, sandbox};
+use terminal::printable_lines;
 
 /// Lets a team of coding agents work on a git repository until its goal is
 /// reached.
@@ -166,8 +167,9 @@ fn raise_open_files() {
 }
 
 fn fail(error: &Error) -> ExitCode {
-    // Where nobody reads stderr any more, the exit code has to do.
-    let _ = writeln!(io::stderr(), "code-agent: {error}");
+    // Components and repositories write parts of these sentences. Where nobody
+    // reads stderr any more, the exit code has to do.
+    let _ = writeln!(io::stderr(), "code-agent: {}", printable_lines(&error.to_string()));
     ExitCode::from(match error {
         Error::Usage(_) => 2,
         Error::Failed(_) => 1,

@@ -111,11 +111,13 @@ pub trait Crew: Send + Sync + 'static {
     /// Moves the run back. That it will is written down already.
     fn retreat(&self, retreat: &Retreat) -> impl Future<Output = Result<()>> + Send;
 
-    /// Asks the judge.
+    /// Asks the judge. After the last attempt nobody asks again: what is known by
+    /// then has to do.
     fn review(
         &self,
         brief: Brief,
         report: CycleReport,
+        is_last_attempt: bool,
     ) -> impl Future<Output = Result<Verdict, Setback>> + Send;
 
     /// Shares what has landed with others, and takes in what they shared, if it
@@ -255,7 +257,9 @@ async fn run_cycle<S: Store, C: Crew>(
         base,
         head: head.clone(),
     };
-    let review = ask(store, Role::Judge, None, || crew.review(brief.clone(), report.clone()));
+    let review = ask(store, Role::Judge, None, |attempt| {
+        crew.review(brief.clone(), report.clone(), attempt == ROLE_ATTEMPTS)
+    });
     let verdict = tokio::select! {
         verdict = review => verdict?,
         () = stopped(&mut stop) => return Ok(None),
@@ -363,16 +367,17 @@ impl From<NoAnswer> for Error {
     }
 }
 
-/// Asks a planner or the judge, a few times.
+/// Asks a planner or the judge, a few times. The question is told which attempt
+/// it is, from 1.
 async fn ask<S: Store, T, F: Future<Output = Result<T, Setback>>>(
     store: &S,
     role: Role,
     domain: Option<&str>,
-    question: impl Fn() -> F,
+    question: impl Fn(u32) -> F,
 ) -> Result<T, NoAnswer> {
     let mut last = String::new();
     for attempt in 1..=ROLE_ATTEMPTS {
-        match question().await {
+        match question(attempt).await {
             Ok(answer) => return Ok(answer),
             Err(Setback::Stop(error)) => return Err(error.into()),
             Err(Setback::Attempt(why)) => {

@@ -20,7 +20,7 @@ impl<S: Store, C: Crew> CycleWork<S, C> {
     }
 
     async fn run_main_planner(&self, planner: &Planner) -> Result<Step> {
-        let question = || self.crew.plan(&planner.id, self.brief.clone());
+        let question = |_| self.crew.plan(&planner.id, self.brief.clone());
         match ask(&self.store, Role::MainPlanner, None, question).await {
             Ok(plan) => {
                 let overview = plan.overview.as_str().into();
@@ -44,7 +44,7 @@ impl<S: Store, C: Crew> CycleWork<S, C> {
         domain: Domain,
         overview: Arc<str>,
     ) -> Result<Step> {
-        let question = || {
+        let question = |_| {
             let (brief, domain) = (self.brief.clone(), domain.clone());
             self.crew.plan_domain(&planner.id, brief, &overview, domain, planner.depth)
         };

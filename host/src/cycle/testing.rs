@@ -238,7 +238,12 @@ impl Crew for FakeCrew {
         Ok(())
     }
 
-    async fn review(&self, brief: Brief, _report: CycleReport) -> Result<Verdict, Setback> {
+    async fn review(
+        &self,
+        brief: Brief,
+        _report: CycleReport,
+        _is_last_attempt: bool,
+    ) -> Result<Verdict, Setback> {
         (self.review)(brief)
     }
 

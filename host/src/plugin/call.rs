@@ -132,12 +132,7 @@ impl Plugins {
         let caller = Caller { rights: agent.rights(), agent };
         let seconds = plugin.limits.call_seconds;
         let answer = self.machine.call(plugin, Some(caller), seconds, ask).await;
-        answer.map(Bounded::bounded).map_err(|reason| {
-            let reason = match reason {
-                FailureReason::GaveUp(error) => FailureReason::GaveUp(error.bounded()),
-                other => other,
-            };
-            CallFailure { plugin: plugin.entry.name.clone(), role, reason }
-        })
+        let plugin = plugin.entry.name.clone();
+        answer.map(Bounded::bounded).map_err(|reason| CallFailure { plugin, role, reason })
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use wasmtime::component::{Component, Instance, InstancePre, Linker};
 use wasmtime::{Engine, Store, Trap, UpdateDeadline};
 
-use super::bounds::cut_reason;
+use super::bounds::{Bounded, cut_reason};
 use super::call::exported_roles;
 use super::engine::{self, EpochTicker};
 use super::folder::Found;
@@ -105,7 +105,7 @@ impl Machine {
         .await;
         match answer {
             Ok(Ok(Ok(value))) => Ok(value),
-            Ok(Ok(Err(error))) => Err(FailureReason::GaveUp(error)),
+            Ok(Ok(Err(error))) => Err(FailureReason::GaveUp(error.bounded())),
             Ok(Err(error)) => Err(FailureReason::Crashed(describe(&error))),
             Err(_) => Err(FailureReason::TimedOut(seconds)),
         }

@@ -12,7 +12,6 @@ use tokio::time::timeout;
 use wasmtime::component::InstancePre;
 
 use super::bindings::exports::code_agent::plugin::tool_provider;
-use super::bounds::Bounded;
 use super::convert::all;
 use super::machine::Machine;
 use super::manifest::wrong;
@@ -113,7 +112,7 @@ impl ToolPlugins {
         });
         match in_turn(&plugin.places, seconds, answer).await {
             Ok(output) => Ok(cut(output, plugin.limits.output_bytes)),
-            Err(FailureReason::GaveUp(error)) => Err(error.bounded()),
+            Err(FailureReason::GaveUp(error)) => Err(error),
             Err(reason) => {
                 let plugin = &plugin.entry.name;
                 tracing::warn!(plugin, tool = name, "a call of a tool failed: it {reason}");

@@ -151,7 +151,9 @@ async fn ask(bench: &Bench, workshop: &Workshop, case: &Case, folder: &Path) -> 
             let lay = move |to: &Path| folder::copy(&side, to);
             record(crew.try_merge(&claim, brief, &workshop.base, lay).await)
         }
-        Kind::Role(Role::Judge) => record(crew.review(brief, report(workshop, case).await?).await),
+        Kind::Role(Role::Judge) => {
+            record(crew.review(brief, report(workshop, case).await?, true).await)
+        }
         Kind::Tool => return call_tool(workshop, case).await,
     };
     Ok(Asked { answer, place: Place::Tip })

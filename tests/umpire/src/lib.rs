@@ -1,5 +1,6 @@
 //! A judge for tests, without a model: the setting `verdict` says what it
-//! decides. Owns no rule: what has to come of it is the tests'.
+//! decides. With the setting `leaves` it leaves files where a reset does not
+//! look, and tells of those that it finds there. Owns no rule: what has to come of it is the tests'.
 
 /// The bindings, without the SDK: a component owes the host nothing but the
 /// contract.
@@ -34,14 +35,15 @@ impl Guest for Umpire {
         let notes = files::read("notes.txt", 0, 1000)?;
         // The next judge must not find it.
         commands::run("echo changed by a judge > notes.txt", 60)?;
-        Ok(Verdict {
-            decision,
-            goal_met: verdict == "goal met",
-            reasoning: format!(
-                "Saw {} tasks and {}.",
-                report.outcomes.len(),
-                String::from_utf8_lossy(&notes).trim()
-            ),
-        })
+        let mut reasoning = format!(
+            "Saw {} tasks and {}.",
+            report.outcomes.len(),
+            String::from_utf8_lossy(&notes).trim()
+        );
+        if settings::get("leaves")?.is_some() {
+            let found = commands::run("ls ignored ~/left 2>/dev/null; touch ignored ~/left", 60)?;
+            reasoning.push_str(&format!(" Found: {:?}", found.output.trim()));
+        }
+        Ok(Verdict { decision, goal_met: verdict == "goal met", reasoning })
     }
 }
