@@ -15,7 +15,7 @@ use code_agent::clock::Clock;
 use code_agent::lm::budget::{Ledger, Limits};
 use code_agent::lm::{Model, ModelChoice, ModelSettings};
 use code_agent::plugin::consent::Consent;
-use code_agent::plugin::{CallFailure, Choice, Plugins, Source};
+use code_agent::plugin::{CallFailure, Choice, Plugins, Source, Tally};
 use code_agent::queue::{Claim, Database, NewRun, Plan, RunStore, Store};
 use code_agent::repo::path::CheckoutPath;
 use code_agent::repo::{Checkouts, Lander, Repository};
@@ -131,6 +131,7 @@ impl Workshop {
             landing,
             setback: OnceLock::new(),
             usage: Mutex::default(),
+            tally: Tally::default(),
         })
     }
 

@@ -21,6 +21,7 @@ mod reload;
 mod schema;
 mod spec;
 mod state;
+mod tally;
 mod tool;
 
 use std::collections::BTreeMap;
@@ -41,6 +42,7 @@ use state::CallState;
 
 pub use choice::Choice;
 pub use reload::{Current, Renewal};
+pub use tally::Tally;
 pub use tool::{PluginTool, ToolPlugins};
 
 /// Where plugins come from, and what the user says of them.
