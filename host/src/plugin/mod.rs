@@ -127,7 +127,7 @@ pub enum FailureReason {
     TimedOut(u32),
     /// Its time was up before it began.
     #[error(
-        "did not begin within {0} s (limits.call-seconds in plugins.toml), for other calls of its plugin took all places"
+        "did not begin within {0} s (limits.call-seconds in plugins.toml), for other calls of tools took all places"
     )]
     Busy(u32),
     /// No plugin fills the role.
