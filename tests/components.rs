@@ -1,5 +1,7 @@
 //! Components called in this process: at random, and beside others.
 
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -30,9 +32,11 @@ async fn no_sequence_of_calls_breaks_the_host() {
     let first: u64 = std::env::var(SEED).map_or(1, |seed| seed.parse().unwrap());
     let always = Rule::new(None, &[]).turn(text("Done.")).repeat_last();
     let server = ModelServer::start(Script::new([always])).unwrap();
+    let mut landed = 0;
     for seed in first..first + SEQUENCES {
         for role in [Role::Worker, Role::SubPlanner] {
-            let (place, workshop) = workshop(Some(server.base_url())).await;
+            let (place, mut workshop) = workshop(Some(server.base_url())).await;
+            workshop.open_desk().await.unwrap();
             let plugins = workshop.plugins("fuzz", None, "").await.unwrap();
             println!("seed {seed}, {role}");
             let what = format!("fuzz {seed} {CALLS}");
@@ -41,15 +45,27 @@ async fn no_sequence_of_calls_breaks_the_host() {
             assert!(said.ends_with(" 0 faults") && !said.starts_with("0 well"), "{said}");
             let untouched = std::fs::read_to_string(place.path().join("outside/passwd")).unwrap();
             assert_eq!(untouched, "root\n");
+            landed += commits(place.path());
         }
     }
+    println!("{landed} commits landed");
+    assert!(landed > 0, "workers land for real");
+}
+
+/// What is on the run's ref since it began.
+fn commits(place: &Path) -> usize {
+    let mut git = Command::new("git");
+    git.args(["rev-list", "--count", "main..refs/code-agent/runs/workshop"]);
+    let counted = git.current_dir(place.join("project")).output().unwrap();
+    String::from_utf8(counted.stdout).unwrap().trim().parse().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn endless_loops_leave_time_for_the_others() {
     let (_place, workshop) = workshop(None).await;
     let workshop = Arc::new(workshop);
-    let plugins = workshop.plugins("loops", None, "compute-milliseconds = 1000").await.unwrap();
+    let plugins =
+        workshop.plugins("loops", None, "limits.compute-milliseconds = 1000").await.unwrap();
     let plugins = Arc::new(plugins);
     let ended = Arc::new(AtomicUsize::new(0));
     let loops: Vec<_> = (0..LOOPS)

@@ -1,11 +1,12 @@
 //! Plugins that change while a run goes on: the next cycle takes them up, the
 //! cycle that goes on does not, and what can't be taken up leaves all as it was.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use model_server::{ModelServer, Rule, Script, call, finish_task};
+use model_server::{ModelServer, Rule, Script, Turn, call, finish_task};
 use serde_json::{Value, json};
 
 use crate::program::{
@@ -34,14 +35,18 @@ fn folder(project: &Project, toolbox: &str) -> PathBuf {
 /// A cycle for each of `answers`: what the tool `shell` has to answer in it, once
 /// the test has changed what it wants to.
 fn script(answers: &[&str]) -> Script {
+    script_with(answers, &call("shell", json!({ "command": "echo it ran" })))
+}
+
+/// The same with another call.
+fn script_with(answers: &[&str], tool: &Turn) -> Script {
     let rules = (1..).zip(answers).flat_map(|(cycle, answer)| {
         let at = format!("Cycle: {cycle} of");
         let (trying, writing) = (format!("Try {cycle}"), format!("Write {cycle}"));
         let file = format!("{cycle}.txt");
-        let shell = || call("shell", json!({ "command": "echo it ran" }));
         let worker = Rule::worker(&[&format!("Task: {trying}\n")])
-            .turn(shell().barrier(&format!("begun {cycle}"), 2))
-            .turn(shell().barrier(&format!("changed {cycle}"), 2))
+            .turn(tool.clone().barrier(&format!("begun {cycle}"), 2))
+            .turn(tool.clone().barrier(&format!("changed {cycle}"), 2))
             .turn(finish_task("Tried.").expects(&[answer]));
         [
             plan_when(&[&at], &[&trying, &writing]),
@@ -167,6 +172,38 @@ fn settings_and_limits_are_taken_up_as_well() {
     let taken_up = events(&ended, "plugins-taken-up");
     assert_eq!(taken_up.len(), 1);
     assert_eq!(taken_up[0]["changes"], json!(["plugins.toml has changed"]));
+}
+
+/// How the toolbox described its tool `count_lines` to the models of a run of two
+/// cycles, between which another plugin changed.
+fn descriptions() -> BTreeSet<String> {
+    let project = project();
+    let folder = folder(&project, "settings.specs = \"growing\"");
+    let count = call("count_lines", json!({ "path": "notes.txt" }));
+    let server = ModelServer::start(script_with(&["has 1 lines"; 2], &count)).unwrap();
+    let ended = run_with(&mut command(&project, &folder, &server), &server, 2, |cycle| {
+        if cycle == 1 {
+            replace_judge(&folder);
+        }
+    });
+    assert_eq!(events(&ended.expect_code(0), "plugins-taken-up").len(), 1);
+    let transcript = fs::read_to_string(transcript(&project)).unwrap();
+    let lines = transcript.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let opened: Vec<Value> = lines.filter(|line| line["line"] == "opened").collect();
+    assert!(opened.len() >= 10, "two cycles of a planner, two domains and two tasks");
+    let of_one = |opened: &Value| {
+        let tools = opened["tools"].as_array().unwrap();
+        let tool = tools.iter().find(|tool| tool["name"] == "count_lines").unwrap();
+        tool["description"].as_str().unwrap().to_owned()
+    };
+    opened.iter().map(of_one).collect()
+}
+
+#[test]
+fn what_a_tool_says_of_itself_holds_for_the_whole_run() {
+    let (first, second) = (descriptions(), descriptions());
+    assert_eq!((first.len(), second.len()), (1, 1), "{first:?} {second:?}");
+    assert!(first < second, "it says something else each time it is asked: {first:?}");
 }
 
 /// What is in the folder from the first cycle on can't be taken up: the run goes

@@ -117,7 +117,7 @@ fn a_folder_is_listed() {
     );
     assert!(tool.ends_with("count_lines append_note shell probe long misbehave"), "{tool}");
     let judge = line("judge");
-    assert!(judge.ends_with(" files git commands lm tools settings - -"), "{judge}");
+    assert!(judge.ends_with(" files git commands lm tools settings - - -"), "{judge}");
 
     run(&mut plugin(&project, &["allow", &path])).expect_code(0);
     let ended = run(&mut plugin(&project, &["list", "--plugins", &path, "--json"])).expect_code(0);
@@ -156,6 +156,9 @@ fn limits_that_are_not_usual_are_shown() {
     let allowed = run(&mut plugin(&project, &["allow", &path])).expect_code(0).stdout;
     assert!(allowed.contains("plugin `box` has limits: memory-mib 4096\n"), "{allowed}");
     assert!(!allowed.contains("`judge` has"), "{allowed}");
+    let listed = run(&mut plugin(&project, &["list", "--plugins", &path])).expect_code(0).stdout;
+    let lines = |word: &str| listed.lines().filter(|line| line.contains(word)).count();
+    assert_eq!((lines(" limits "), lines(" memory-mib 4096 ")), (1, 1), "{listed}");
     let ended = run(&mut plugin(&project, &["list", "--plugins", &path, "--json"])).expect_code(0);
     let limits = |name: &str| {
         let found = ended.events().into_iter().find(|one| one["name"] == name);
@@ -163,6 +166,13 @@ fn limits_that_are_not_usual_are_shown() {
     };
     assert_eq!(limits("box"), serde_json::json!({ "memory-mib": 4096 }));
     assert_eq!(limits("judge"), serde_json::json!({}));
+
+    // What asks for nothing has its limits shown as well.
+    fs::write(&manifest, plain.replace("tool = true\n", of_box).replace(", \"commands\"", ""))
+        .unwrap();
+    let shown = run(&mut plugin(&project, &["allow", &path])).expect_code(0).stdout;
+    assert!(shown.contains("plugin `box` has limits: memory-mib 4096\n"), "{shown}");
+    assert!(shown.contains("nothing to allow"), "{shown}");
 
     let too_much = of_box.replace("4096", "9000");
     fs::write(&manifest, plain.replace("tool = true\n", &too_much)).unwrap();

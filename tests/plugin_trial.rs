@@ -268,7 +268,10 @@ fn a_tool_is_run_on_a_copy_of_a_folder() {
     let counted = call(&plain, &["count_lines", r#"{"path": "a.txt"}"#]).expect_code(0);
     assert_eq!(counted.stdout, "a.txt has 2 lines\n");
     let ignored = call(&plain, &["count_lines", r#"{"path": "left"}"#]).expect_code(1);
-    assert!(ignored.stderr.contains("not found"), "{}", ignored.stderr);
+    assert!(ignored.stderr.contains("code-agent: not found: left"), "{}", ignored.stderr);
+    let wrong = call(&plain, &["misbehave", r#"{"how": "nicely"}"#]).expect_code(1);
+    let words = "code-agent: invalid: this call asks for an error: nicely";
+    assert!(wrong.stderr.contains(words), "{}", wrong.stderr);
     let unknown = call(&plain, &["cuont_lines"]).expect_code(2);
     assert!(unknown.stderr.contains("there are count_lines, "), "{}", unknown.stderr);
 

@@ -176,7 +176,8 @@ fn a_tool_that_breaks_costs_its_call_alone() {
         misbehave("memory").expects(&["computed for more than 100 ms"]),
         misbehave("nicely").expects(&["its limit is 32 MiB"]),
         misbehave("log").expects(&["invalid: this call asks for an error: nicely"]),
-        raw("no object").expects(&["logged"]),
+        misbehave("log").expects(&["logged"]),
+        raw("no object").expects(&["logged more than 16 MiB in one call of its agent"]),
         call("count_lines", json!({ "path": "a.txt" })).expects(&["are no JSON"]),
         finish_task("It held.").expects(&["a.txt has 3 lines"]),
     ]);

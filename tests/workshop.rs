@@ -10,16 +10,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use code_agent::agent::{Account, Agent, RoleModel, Slot};
+use code_agent::agent::{Account, Agent, ClaimLanding, RoleModel, RunLog, Scope, Slot};
 use code_agent::clock::Clock;
 use code_agent::lm::budget::{Ledger, Limits};
 use code_agent::lm::{Model, ModelChoice, ModelSettings};
 use code_agent::plugin::consent::Consent;
-use code_agent::plugin::{CallFailure, Choice, Plugins, Source};
-use code_agent::queue::{Database, NewRun, RunStore};
+use code_agent::plugin::{CallFailure, Choice, Plugins, Source, Tally};
+use code_agent::queue::{Claim, Database, NewRun, Plan, RunStore, Store};
 use code_agent::repo::path::CheckoutPath;
-use code_agent::repo::{Checkouts, Repository};
-use code_agent::transcript::CallTranscript;
+use code_agent::repo::{Checkouts, Lander, Repository};
+use code_agent::transcript::{CallTranscript, Journal, Recorder};
 use code_agent::types::{
     Brief, CycleReport, Domain, MergeRequest, Priority, Report, Role, Task, TaskDraft,
 };
@@ -33,6 +33,14 @@ pub struct Workshop {
     model: Model,
     store: RunStore,
     ledger: Arc<Ledger>,
+    repository: Repository,
+    desk: Option<Desk>,
+}
+
+/// Where a worker lands.
+struct Desk {
+    lander: Arc<Lander>,
+    claim: Claim,
 }
 
 impl Workshop {
@@ -43,7 +51,8 @@ impl Workshop {
         fill(&project, &place.join("outside"))?;
         let repository = Repository::open(&project, "main", true)?;
         let base = repository.begin("workshop")?;
-        let checkouts = Checkouts::new(repository, "workshop", &place.join("cache"), false)?;
+        let checkouts =
+            Checkouts::new(repository.clone(), "workshop", &place.join("cache"), false)?;
         let slot = Slot::open(&Arc::new(checkouts), "workshop").await?;
         slot.stand_on(&base).await?;
         let name = if model_address.is_some() { "vllm:model" } else { "ollama:nobody-is-asked" };
@@ -65,11 +74,45 @@ impl Workshop {
         let database = Database::open(&place.join("tasks.db"))?;
         let store = database.start_run("workshop", row, Clock::system()).await?;
         let ledger = Ledger::new(Limits::default(), Default::default());
-        Ok(Self { place: place.to_owned(), slot, model, store, ledger })
+        let place = place.to_owned();
+        Ok(Self { place, slot, model, store, ledger, repository, desk: None })
+    }
+
+    /// Lets the worker land what it does, as its one task.
+    pub async fn open_desk(&mut self) -> Result<()> {
+        let (store, clock) = (self.store.clone(), Clock::system());
+        let transcript = self.place.join("transcript.jsonl");
+        let recorder = Recorder::open(transcript, clock, Vec::new(), Vec::new())?;
+        let log = RunLog { store: store.clone(), journal: Journal::new(recorder, None) };
+        let lander = Arc::new(Lander::start(&self.repository, store.run(), log)?);
+        let cycle = store.start_cycle(1, self.slot.checkout.base()).await?;
+        let planner = cycle.planners.first().ok_or("a cycle has a planner")?;
+        let plan = Plan { tasks: vec![task("Land").draft], ..Plan::default() };
+        store.finish_planner(1, planner, plan).await?;
+        let claim = store.claim(1, "workshop").await?.ok_or("there is a task")?;
+        self.desk = Some(Desk { lander, claim });
+        Ok(())
+    }
+
+    fn landing(&self, transcript: &Arc<CallTranscript>) -> Option<ClaimLanding> {
+        let Desk { lander, claim } = self.desk.as_ref()?;
+        Some(ClaimLanding {
+            lander: lander.clone(),
+            claim: claim.clone(),
+            cycle: 1,
+            model: self.model.name().to_owned(),
+            clock: Clock::system(),
+            transcript: transcript.clone(),
+            check: None,
+            scope: Arc::new(Scope::of(&claim.task.draft)),
+            allow_secrets: false,
+        })
     }
 
     /// An agent of this role, in the one checkout that there is.
     pub fn agent(&self, plugins: &Plugins, role: Role, transcript: CallTranscript) -> Arc<Agent> {
+        let transcript = Arc::new(transcript);
+        let landing = if role == Role::Worker { self.landing(&transcript) } else { None };
         Arc::new(Agent {
             name: role.as_str().into(),
             role,
@@ -82,36 +125,49 @@ impl Workshop {
                 cycle: 1,
                 subject: None,
             },
-            transcript: Arc::new(transcript),
+            transcript,
             sandbox: None,
             tools: plugins.tools(),
-            landing: None,
+            landing,
             setback: OnceLock::new(),
             usage: Mutex::default(),
+            tally: Tally::default(),
         })
     }
 
-    /// The tests' component in every role; `sub_planner`: another one for that
-    /// role. `limits` are lines of `plugins.toml`.
+    /// The tests' component in every role and as a tool; `sub_planner`: another one
+    /// for that role. `more` are lines of each one's table.
     pub async fn plugins(
         &self,
         name: &str,
         sub_planner: Option<&Path>,
-        limits: &str,
+        more: &str,
     ) -> Result<Plugins> {
         let mut manifest = String::new();
         for role in Role::ALL {
             let other = sub_planner.filter(|_| role == Role::SubPlanner);
             let component = other.map_or_else(hostile_component, |path| Ok(path.to_owned()))?;
             manifest += &format!(
-                "[plugins.{name}-{role}]\nrole = \"{role}\"\ncomponent = {component:?}\n\
-                 [plugins.{name}-{role}.limits]\n{limits}\n"
+                "[plugins.{name}-{role}]\nrole = \"{role}\"\ncomponent = {component:?}\n{more}\n"
             );
         }
+        let component = hostile_component()?;
+        manifest +=
+            &format!("[plugins.{name}-tool]\ntool = true\ncomponent = {component:?}\n{more}\n");
+        load(&self.folder(name, &manifest)?, &self.cache()).await
+    }
+
+    /// Where compiled components are kept.
+    pub fn cache(&self) -> PathBuf {
+        self.place.join("compiled")
+    }
+
+    /// A folder of plugins with this `plugins.toml`.
+    pub fn folder(&self, name: &str, manifest: &str) -> Result<PathBuf> {
         let folder = self.place.join("plugins").join(name);
         fs::create_dir_all(&folder)?;
         fs::write(folder.join("plugins.toml"), manifest)?;
-        load(&folder, &self.place.join("compiled")).await
+        Ok(folder)
     }
 
     /// Has a component act as `what` says, in this role; returns what it said.
@@ -144,9 +200,12 @@ impl Workshop {
 
 /// Loads what lies in a folder whose plugins ask for nothing in particular.
 pub async fn load(folder: &Path, cache: &Path) -> Result<Plugins> {
+    Ok(Plugins::load(&source(folder, cache)).await?)
+}
+
+pub fn source(folder: &Path, cache: &Path) -> Source {
     let (folders, cache) = (vec![folder.to_owned()], cache.to_owned());
-    let (consent, choice) = (Consent::Recorded(None), Choice::new());
-    Ok(Plugins::load(&Source { folders, cache, consent, choice }).await?)
+    Source { folders, cache, consent: Consent::Recorded(None), choice: Choice::new() }
 }
 
 pub fn brief(goal: &str) -> Brief {
@@ -197,7 +256,13 @@ pub fn task(title: &str) -> Task {
 
 /// The component that misbehaves.
 pub fn hostile_component() -> Result<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/hostile/hostile.wasm");
+    test_component("hostile")
+}
+
+/// A component of the tests, by its name.
+pub fn test_component(name: &str) -> Result<PathBuf> {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests");
+    let path = tests.join(name).join(name).with_extension("wasm");
     path.canonicalize().map_err(|_| "build the components first: cargo xtask plugins".into())
 }
 

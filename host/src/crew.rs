@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::cycle::{Crew, Stop};
 use crate::events::Event;
 use crate::lm::budget::Ledger;
-use crate::plugin::{CallFailure, Current, Plugins};
+use crate::plugin::{CallFailure, Current, Plugins, Tally};
 use crate::queue::{Claim, RunStore, Store};
 use crate::repo::path::CheckoutPath;
 use crate::repo::{BranchOutcome, Checkouts, Lander, Repository};
@@ -167,6 +167,7 @@ impl HostCrew {
             landing,
             setback: OnceLock::new(),
             usage: Mutex::default(),
+            tally: Tally::default(),
         }))
     }
 

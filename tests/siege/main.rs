@@ -1,9 +1,13 @@
-//! A thousand calls of hostile components, through the plugin host in a process
-//! of its own, so that its memory can be looked at: each is answered by the words
-//! of its limit, and nothing of it stays.
+//! Hostile components, through the plugin host in a process of its own, so that its
+//! memory can be looked at: each attack is answered by the words of its limit, a
+//! well-behaved component is served after it, and nothing of it stays. Prints a table:
+//! the attack, as what it came, how often, how much more memory the process had at
+//! the end than after the first calls, and what the host answered.
 //!
-//! `CODE_AGENT_SIEGE=1000` makes a thousand calls of each, not of all together;
-//! two of them take seconds each, so that this takes an hour and more.
+//! Each attack is made 50 times, and held against the memory after 5; the two that
+//! call the host a million times each are made twice. `CODE_AGENT_SIEGE=1000` makes
+//! 1,000 of each, held against the memory after 100, and of those two 100, held
+//! against that after 10.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,107 +20,196 @@
 mod attacks;
 mod texts;
 #[path = "../workshop.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
 mod workshop;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::time::Instant;
 
-use attacks::{Attack, Limits};
+use attacks::{Attack, By, Table};
 use code_agent::plugin::Plugins;
+use code_agent::transcript::CallTranscript;
+use code_agent::types::Role;
 use workshop::Workshop;
 
-/// Calls of all attacks together, after which the memory is measured first, and
-/// in all.
-const FIRST: usize = 100;
-const IN_ALL: usize = 1000;
+/// How often each attack is made, if nothing is named.
+const TIMES: usize = 50;
+/// The same of those that take seconds.
+const TIMES_OF_SLOW: usize = 2;
+/// Of so many calls one is made before the memory is measured first.
+const PART: usize = 10;
 /// How much more memory there may be in the end.
-const MORE_KIB: u64 = 5 * 1024;
-/// How often each attack is made, if that is named.
-const TIMES: &str = "CODE_AGENT_SIEGE";
+const MORE_KIB: i64 = 5 * 1024;
+/// Names how often.
+const NAME: &str = "CODE_AGENT_SIEGE";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_hostile_calls_leave_nothing_behind() {
+async fn each_attack_is_answered_and_leaves_nothing_behind() {
     let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let workshop = Workshop::open(place.path(), None).await.unwrap();
-    let attacks = attacks::all();
-    let shared = shared_plugins(&workshop).await;
-    let own = own_plugins(&workshop, &attacks).await;
-    let of = |attack: &Attack| own.get(attack.name.as_str()).unwrap_or(&shared[&attack.limits]);
-
-    let each: Option<usize> = std::env::var(TIMES).ok().map(|times| times.parse().unwrap());
-    let calls = each.map_or(IN_ALL, |times| times * attacks.len());
-    let first = calls * FIRST / IN_ALL;
-    let again = attacks.iter().filter(|attack| each.is_some() || !attack.is_slow).cycle();
-    let mut took: BTreeMap<&str, Duration> = BTreeMap::new();
-    let mut memory_at_first = 0;
-    for (number, attack) in attacks.iter().chain(again).take(calls).enumerate() {
-        if number == first {
-            memory_at_first = memory_kib();
-        }
-        let begun = Instant::now();
-        let answer = match workshop.ask(of(attack), attack.role, &attack.name).await {
-            Ok(said) => said,
-            Err(failure) => failure.to_string(),
+    let siege = Siege::begin(Workshop::open(place.path(), None).await.unwrap()).await;
+    let named: Option<usize> = std::env::var(NAME).ok().map(|times| times.parse().unwrap());
+    println!("{:<32} {:<12} {:>5} {:>7} {:>6}  answer", "attack", "as", "calls", "KiB", "ms");
+    let before = memory_kib();
+    let mut largest = i64::MIN;
+    for attack in attacks::all() {
+        let times = match (attack.is_slow, named) {
+            (false, times) => times.unwrap_or(TIMES),
+            (true, Some(times)) => (times / PART).max(TIMES_OF_SLOW),
+            (true, None) => TIMES_OF_SLOW,
         };
-        *took.entry(&attack.name).or_default() += begun.elapsed();
-        check(attack, &answer);
-        if number < attacks.len() {
-            println!("{} ({}): {answer}", attack.name, attack.role);
-        }
+        let more = siege.withstand(&attack, times).await;
+        assert!(more <= MORE_KIB, "{} ({}) left {more} KiB behind", attack.name, attack.by);
+        largest = largest.max(more);
     }
-    let memory = memory_kib();
-    let mut slowest: Vec<_> = took.into_iter().collect();
-    slowest.sort_by_key(|(_, took)| std::cmp::Reverse(*took));
-    println!("slowest: {:.1?}", &slowest[..5]);
-    println!("{memory_at_first} KiB after {first} calls, {memory} KiB after {calls}");
-    assert!(memory <= memory_at_first + MORE_KIB, "{memory_at_first} KiB grew to {memory} KiB");
+    println!("{before} KiB before all of them, {} KiB after; at most {largest} KiB", memory_kib());
     let untouched = fs::read_to_string(place.path().join("outside/passwd")).unwrap();
     assert_eq!(untouched, "root\n");
 }
 
-async fn shared_plugins(workshop: &Workshop) -> BTreeMap<Limits, Plugins> {
-    let mut loaded = BTreeMap::new();
-    for limits in [Limits::Tight, Limits::Hasty, Limits::Roomy] {
-        let name = format!("{limits:?}");
-        let plugins = workshop.plugins(&name, None, limits.lines()).await.unwrap();
-        loaded.insert(limits, plugins);
-    }
-    loaded
+struct Siege {
+    workshop: Workshop,
+    /// The tests' component in all that it can be.
+    plugins: BTreeMap<Table, Plugins>,
+    /// A tool that would describe itself in another way each time.
+    growing: Plugins,
 }
 
-/// Those of the attacks that have a component of their own.
-async fn own_plugins<'a>(workshop: &Workshop, attacks: &'a [Attack]) -> BTreeMap<&'a str, Plugins> {
-    let mut loaded = BTreeMap::new();
-    for Attack { name, text, limits, .. } in attacks {
-        let Some(text) = text else { continue };
-        let component = wat::parse_str(text).unwrap_or_else(|error| panic!("{name}: {error}"));
-        let path = workshop.place.join(format!("{name}.wasm"));
-        fs::write(&path, component).unwrap();
-        let limits = if name == "start-loop" { Limits::Hasty } else { *limits };
-        let plugins = workshop.plugins(name, Some(&path), limits.lines()).await.unwrap();
-        loaded.insert(name.as_str(), plugins);
+impl Siege {
+    async fn begin(workshop: Workshop) -> Self {
+        let mut plugins = BTreeMap::new();
+        for table in Table::ALL {
+            let name = format!("{table:?}");
+            plugins.insert(table, workshop.plugins(&name, None, table.lines()).await.unwrap());
+        }
+        let folder = folder_of_liar(&workshop, "growing", Table::Tight);
+        let source = workshop::source(&folder, &workshop.cache());
+        let growing = Plugins::load_tools(&source).await.unwrap();
+        Self { workshop, plugins, growing }
     }
-    loaded
+
+    /// Makes an attack so often; returns how many KiB of memory that took after the
+    /// first calls.
+    async fn withstand(&self, attack: &Attack, times: usize) -> i64 {
+        let target = self.target(attack).await;
+        let first = (times / PART).max(1);
+        let begun = Instant::now();
+        let (mut answer, mut memory_at_first) = (String::new(), 0);
+        for number in 0..times {
+            if number == first {
+                memory_at_first = memory_kib();
+            }
+            answer = self.make(attack, &target).await;
+            check(attack, &answer);
+        }
+        let more = memory_kib() - memory_at_first;
+        let each = begun.elapsed().as_secs_f64() * 1000.0 / times as f64;
+        let good = self.workshop.ask(&self.plugins[&Table::Tight], Role::SubPlanner, "good").await;
+        assert_eq!(good.unwrap(), "one task for good", "after {}", attack.name);
+        let by = attack.by;
+        let name = attack.shown();
+        println!("{name:<32} {by:<12} {times:>5} {more:>7} {each:>6.1}  {answer}");
+        more
+    }
+
+    async fn target<'a>(&'a self, attack: &Attack) -> Target<'a> {
+        let Attack { name, by, table, text, .. } = attack;
+        if let Some(text) = text {
+            let component = wat::parse_str(text).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let path = self.workshop.place.join(format!("{name}.wasm"));
+            fs::write(&path, component).unwrap();
+            let plugins = self.workshop.plugins(name, Some(&path), table.lines()).await.unwrap();
+            return Target::Own(Box::new(plugins));
+        }
+        match by {
+            By::Load => Target::Folder(folder_of_liar(&self.workshop, name, *table)),
+            By::Tool if name == "growing" => Target::Shared(&self.growing),
+            By::Tool | By::Role(_) => Target::Shared(&self.plugins[table]),
+        }
+    }
+
+    async fn make(&self, attack: &Attack, target: &Target<'_>) -> String {
+        let plugins = match target {
+            Target::Own(plugins) => plugins,
+            Target::Shared(plugins) => *plugins,
+            Target::Folder(folder) => {
+                let source = workshop::source(folder, &self.workshop.cache());
+                return match Plugins::load_tools(&source).await {
+                    Ok(_) => panic!("{} is taken", attack.name),
+                    Err(why) => why.to_string(),
+                };
+            }
+        };
+        match attack.by {
+            By::Role(role) => match self.workshop.ask(plugins, role, &attack.name).await {
+                Ok(said) => said,
+                Err(failure) => failure.to_string(),
+            },
+            By::Tool if attack.name == "growing" => {
+                let before = description(plugins);
+                let answer = self.call(plugins, "count_lines", r#"{"path":"a.txt"}"#).await;
+                assert_eq!(description(plugins), before);
+                answer
+            }
+            By::Tool | By::Load => {
+                let arguments = format!(r#"{{"what":"{}"}}"#, attack.name);
+                self.call(plugins, "misbehave", &arguments).await
+            }
+        }
+    }
+
+    /// Has a worker call a tool of a plugin's.
+    async fn call(&self, plugins: &Plugins, tool: &str, arguments: &str) -> String {
+        let agent = self.workshop.agent(plugins, Role::Worker, CallTranscript::default());
+        let (tools, rights) = (plugins.tools(), agent.rights());
+        match tools.call(tools.find(tool).unwrap(), agent, rights, arguments).await {
+            Ok(output) => output,
+            Err(error) => error.to_string(),
+        }
+    }
+}
+
+/// What an attack comes from.
+enum Target<'a> {
+    Own(Box<Plugins>),
+    Shared(&'a Plugins),
+    /// What is there can't be loaded.
+    Folder(PathBuf),
+}
+
+/// A folder with a tool that says of itself what its setting names.
+fn folder_of_liar(workshop: &Workshop, name: &str, table: Table) -> PathBuf {
+    let component = workshop::test_component("toolbox").unwrap();
+    let manifest = format!(
+        "[plugins.liar]\ntool = true\ncomponent = {component:?}\nsettings.specs = {name:?}\n{}\n",
+        table.lines()
+    );
+    workshop.folder(&format!("liar {name}"), &manifest).unwrap()
+}
+
+fn description(plugins: &Plugins) -> String {
+    plugins.tools().find("count_lines").unwrap().spec.description.clone()
 }
 
 /// The words of the limit, and the plugin's name where the call failed.
 #[track_caller]
 fn check(attack: &Attack, answer: &str) {
-    let Attack { name, role, .. } = attack;
-    assert!(answer.contains(attack.answer), "{name} ({role}) was answered: {answer}");
-    match name.as_str() {
-        "escapes" => assert!(answer.ends_with("through: "), "{answer}"),
-        "ungranted" => {
-            let denied = answer.lines().filter(|line| line.contains("Some(Error::Denied"));
-            assert_eq!(denied.count(), 6, "{answer}");
-        }
-        _ => assert!(answer.contains(&format!("(role {role})")), "{name}: {answer}"),
-    }
+    let Attack { name, by, .. } = attack;
+    assert!(answer.contains(attack.answer), "{name} ({by}) was answered: {answer}");
+    let who = match (name.as_str(), by) {
+        // These say themselves what they got.
+        ("escapes", _) => return assert!(answer.ends_with("through: "), "{answer}"),
+        ("ungranted" | "growing", _) => return,
+        (_, By::Role(role)) => format!("(role {role})"),
+        (_, By::Tool) => "(plugin `".to_owned(),
+        (_, By::Load) => "plugin `liar`: ".to_owned(),
+    };
+    assert!(answer.contains(&who), "{name} ({by}): {answer}");
 }
 
 /// What this process takes of the machine's memory.
-fn memory_kib() -> u64 {
+fn memory_kib() -> i64 {
     let rollup = fs::read_to_string("/proc/self/smaps_rollup").unwrap();
     let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).unwrap();
     line.trim().trim_end_matches("kB").trim().parse().unwrap()

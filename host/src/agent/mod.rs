@@ -29,7 +29,7 @@ pub(crate) use slot::blocking;
 
 use crate::Setback;
 use crate::lm::Model;
-use crate::plugin::ToolPlugins;
+use crate::plugin::{Tally, ToolPlugins};
 use crate::repo::Checkout;
 use crate::repo::folder::Folder;
 use crate::repo::path::CheckoutPath;
@@ -64,6 +64,8 @@ pub struct Agent {
     pub setback: OnceLock<Setback>,
     /// What the agent has asked of the model so far.
     pub usage: Mutex<Usage>,
+    /// What was written down for its component, and for those of its tools.
+    pub tally: Tally,
 }
 
 impl Agent {

@@ -1,6 +1,7 @@
 //! `code-agent plugin`: what is in a plugins folder, what a component needs, and
 //! the user's consent to what plugins ask for.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -19,7 +20,7 @@ use crate::{Error, Options, Result};
 
 #[derive(Subcommand)]
 pub(super) enum PluginCommand {
-    /// List the plugins of a folder: roles, tools, grants, and imports without a grant.
+    /// List the plugins of a folder: roles, tools, grants, imports without a grant, and limits.
     List(ListArguments),
     /// Look whether a component can be a plugin, and say what it needs.
     Check(CheckArguments),
@@ -95,8 +96,7 @@ async fn list(arguments: ListArguments) -> Result<ExitCode> {
     if arguments.json {
         print(&found.plugins.iter().map(json_line).collect::<Result<String>>()?)?;
     } else {
-        let head = ["name", "is", "size", "sha-256", "grants", "imports without a grant", "tools"];
-        print(&table(head, &found.plugins.iter().map(row).collect::<Vec<_>>()))?;
+        print(&table(HEAD, &found.plugins.iter().map(row).collect::<Vec<_>>()))?;
     }
     let problems: Vec<String> = found.plugins.iter().filter_map(problem).collect();
     match (problems.is_empty(), found.refusal) {
@@ -106,7 +106,10 @@ async fn list(arguments: ListArguments) -> Result<ExitCode> {
     }
 }
 
-fn row(plugin: &Described) -> [String; 7] {
+const HEAD: [&str; 8] =
+    ["name", "is", "size", "sha-256", "grants", "imports without a grant", "limits", "tools"];
+
+fn row(plugin: &Described) -> [String; 8] {
     let or_dash = |words: String| if words.is_empty() { "-".to_owned() } else { words };
     [
         plugin.name.clone(),
@@ -115,6 +118,7 @@ fn row(plugin: &Described) -> [String; 7] {
         short(&plugin.sha256).to_owned(),
         or_dash(plugin.grants.join(" ")),
         or_dash(plugin.not_granted.join(" ")),
+        or_dash(in_words(&plugin.limits)),
         or_dash(plugin.tools.join(" ")),
     ]
 }
@@ -198,11 +202,15 @@ fn entry(plugin: &Described, file: &str) -> String {
     lines.join("\n")
 }
 
+fn in_words(limits: &BTreeMap<&'static str, u32>) -> String {
+    let words: Vec<String> = limits.iter().map(|(name, most)| format!("{name} {most}")).collect();
+    words.join(", ")
+}
+
 /// What the plugin may use that is not usual, where its entry says such a thing.
 fn limits(entry: &PluginEntry) -> Option<String> {
-    let unusual = entry.unusual_limits();
-    let words: Vec<String> = unusual.iter().map(|(name, most)| format!("{name} {most}")).collect();
-    (!words.is_empty()).then(|| format!("plugin `{}` has limits: {}", entry.name, words.join(", ")))
+    let unusual = in_words(&entry.unusual_limits());
+    (!unusual.is_empty()).then(|| format!("plugin `{}` has limits: {unusual}", entry.name))
 }
 
 fn allow(arguments: &AllowArguments) -> Result<ExitCode> {
@@ -213,13 +221,13 @@ fn allow(arguments: &AllowArguments) -> Result<ExitCode> {
     })?;
     let found = folder::read(&arguments.folder)?;
     let asked = consent::asked(&found);
-    if asked.is_empty() {
-        print("nothing to allow: no plugin asks for more than its base rights\n")?;
-        return Ok(ExitCode::SUCCESS);
-    }
     let mut lines: Vec<String> =
         asked.iter().map(|(name, rights)| format!("plugin `{name}` asks for {rights}")).collect();
     lines.extend(found.plugins.iter().filter_map(|plugin| limits(&plugin.entry)));
+    if asked.is_empty() {
+        lines.push("nothing to allow: no plugin asks for more than its base rights".to_owned());
+        return print_lines(&lines);
+    }
     consent::allow(&found, &record)?;
     lines.push(format!("Allowed for {}, as it is now:", found.path.display()));
     let hashes = [(FILE_NAME, &found.manifest_sha256)]
@@ -230,6 +238,10 @@ fn allow(arguments: &AllowArguments) -> Result<ExitCode> {
         "One byte of these that changes asks again. Recorded in {}",
         record.display()
     ));
+    print_lines(&lines)
+}
+
+fn print_lines(lines: &[String]) -> Result<ExitCode> {
     print(&lines.iter().map(|line| printable(line) + "\n").collect::<String>())?;
     Ok(ExitCode::SUCCESS)
 }

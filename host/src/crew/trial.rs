@@ -11,7 +11,7 @@ use crate::queue::Claim;
 use crate::repo::path::CheckoutPath;
 use crate::tools::catalogue::call_all;
 use crate::transcript::About;
-use crate::types::{Brief, CallError, Report, Role, ToolCall};
+use crate::types::{Brief, Report, Role, ToolCall};
 use crate::{Error, Result, Setback};
 
 /// Whoever calls a tool in a trial.
@@ -20,7 +20,7 @@ const CALLER: &str = "trial";
 /// What a tool said when it was called alone.
 pub struct Tried {
     /// Its answer, or what a model would be told.
-    pub answer: Result<String, CallError>,
+    pub answer: Result<String, String>,
     /// Where it worked.
     pub slot: Arc<Slot>,
 }
@@ -45,10 +45,10 @@ impl HostCrew {
         };
         let rights = agent.rights();
         let results = call_all(&agent, rights, vec![call]).await;
-        let answer = results.and_then(|results| {
-            let nothing = || CallError::Unavailable("the tool said nothing".to_owned());
+        let answer = results.map_err(|error| error.to_string()).and_then(|results| {
+            let nothing = || "the tool said nothing".to_owned();
             let result = results.into_iter().next().ok_or_else(nothing)?;
-            if result.is_error { Err(CallError::Invalid(result.output)) } else { Ok(result.output) }
+            if result.is_error { Err(result.output) } else { Ok(result.output) }
         });
         Ok(Tried { answer, slot })
     }

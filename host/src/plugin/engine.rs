@@ -34,7 +34,13 @@ pub(super) fn new(cache: &Path) -> Result<Engine> {
         .max_wasm_stack(STACK_BYTES)
         .async_stack_size(4 * STACK_BYTES);
     let mut cache_config = CacheConfig::new();
-    cache_config.with_directory(cache).with_files_total_size_soft_limit(LARGEST_CACHE);
+    // What is loaded often would be compressed anew, better, in a thread that takes
+    // some 160 MiB of memory for it, in the middle of a run.
+    let never = u64::MAX;
+    cache_config
+        .with_directory(cache)
+        .with_files_total_size_soft_limit(LARGEST_CACHE)
+        .with_optimized_compression_usage_counter_threshold(never);
     match Cache::new(cache_config) {
         Ok(cache) => drop(config.cache(Some(cache))),
         Err(error) => {

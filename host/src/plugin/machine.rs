@@ -1,5 +1,5 @@
 //! What all calls of components share: the engine with its clock, the linked
-//! interfaces, and which denials have been told. Compiles components, and runs
+//! interfaces, the places of tools, and which denials have been told. Compiles components, and runs
 //! one call in a fresh Store with its limits.
 
 use std::collections::HashSet;
@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use wasmtime::component::{Component, Instance, InstancePre, Linker};
 use wasmtime::{Engine, Store, Trap, UpdateDeadline};
 
@@ -18,7 +19,7 @@ use super::folder::Found;
 use super::limits::{HOSTCALL_BYTES, MAX_HANDLES, STACK_BYTES};
 use super::manifest::{FILE_NAME, Kind, PluginEntry, wrong};
 use super::state::{CallState, Caller};
-use super::tool::exports_tools;
+use super::tool::{MOST_CALLS_OF_ALL, exports_tools};
 use super::{FailureReason, Plugin, grants, imports, inspect};
 use crate::types::{CallError, Role};
 use crate::{Error, Result};
@@ -34,6 +35,8 @@ pub(super) struct Machine {
     engine: Engine,
     linker: Linker<CallState>,
     denied: Mutex<HashSet<Denied>>,
+    /// One for each call of a tool that may run at the same time as others.
+    tool_places: Semaphore,
     /// Dropped last: while a call runs, its limits need the ticks.
     _ticker: EpochTicker,
 }
@@ -48,7 +51,8 @@ impl Machine {
             Error::failed(format!("can't link the contract's interfaces: {error:#}"))
         })?;
         let _ticker = EpochTicker::start(&engine)?;
-        Ok(Arc::new(Self { engine, linker, denied: Mutex::default(), _ticker }))
+        let tool_places = Semaphore::new(MOST_CALLS_OF_ALL);
+        Ok(Arc::new(Self { engine, linker, denied: Mutex::default(), tool_places, _ticker }))
     }
 
     /// Compiles and links a component, and looks whether it speaks this host's
@@ -109,6 +113,11 @@ impl Machine {
             Ok(Err(error)) => Err(FailureReason::Crashed(describe(&error))),
             Err(_) => Err(FailureReason::TimedOut(seconds)),
         }
+    }
+
+    /// The places that the tools of all plugins share.
+    pub(super) fn tool_places(&self) -> &Semaphore {
+        &self.tool_places
     }
 
     /// Whether this is the first time that it is denied there.

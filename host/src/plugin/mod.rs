@@ -21,6 +21,7 @@ mod reload;
 mod schema;
 mod spec;
 mod state;
+mod tally;
 mod tool;
 
 use std::collections::BTreeMap;
@@ -41,6 +42,7 @@ use state::CallState;
 
 pub use choice::Choice;
 pub use reload::{Current, Renewal};
+pub use tally::Tally;
 pub use tool::{PluginTool, ToolPlugins};
 
 /// Where plugins come from, and what the user says of them.
@@ -125,7 +127,7 @@ pub enum FailureReason {
     TimedOut(u32),
     /// Its time was up before it began.
     #[error(
-        "did not begin within {0} s (limits.call-seconds in plugins.toml), for other calls of its plugin took all places"
+        "did not begin within {0} s (limits.call-seconds in plugins.toml), for other calls of tools took all places"
     )]
     Busy(u32),
     /// No plugin fills the role.

@@ -12,6 +12,7 @@ use super::convert::ImportError;
 use super::limits::StoreLimiter;
 use super::machine::Machine;
 use super::meter::Meter;
+use super::tally::{LogLine, Tally};
 use super::{Plugin, grants};
 use crate::agent::{Agent, Grant, Rights};
 use crate::types::CallError;
@@ -41,6 +42,8 @@ pub(super) struct CallState {
     pub(super) table: ResourceTable,
     pub(super) limiter: StoreLimiter,
     pub(super) meter: Meter,
+    /// What is written down for it while nobody calls it.
+    own_tally: Tally,
     /// Made when it is first asked for: most components never do.
     wasi: Option<WasiCtx>,
 }
@@ -61,6 +64,7 @@ impl CallState {
             caller,
             table,
             meter: Meter::default(),
+            own_tally: Tally::default(),
             wasi: None,
         }
     }
@@ -119,7 +123,17 @@ impl CallState {
     /// Counts bytes that are written down for the component, in a transcript or
     /// a file.
     pub(super) fn hand_over(&mut self, bytes: usize) -> Result<(), ImportError> {
-        self.meter.hand_over(bytes).map_err(ImportError::Trap)
+        let plugin = &self.plugin.entry.name;
+        self.tally().hand_over(plugin, bytes).map_err(ImportError::Trap)
+    }
+
+    /// Counts a line of so many bytes that it logs.
+    pub(super) fn log(&mut self, bytes: usize) -> wasmtime::Result<LogLine> {
+        self.tally().log(&self.plugin.entry.name, bytes)
+    }
+
+    fn tally(&self) -> &Tally {
+        self.caller.as_ref().map_or(&self.own_tally, |caller| &caller.agent.tally)
     }
 
     /// Counts an epoch; an error once the component has computed too long.

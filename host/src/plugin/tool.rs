@@ -23,9 +23,15 @@ use crate::{Error, Result};
 
 /// Seconds in which a component has to say what its tools are.
 const SPECS_SECONDS: u32 = 30;
-/// Calls of one plugin's tools at once: each may hold its memory. A plugin's calls
-/// wait for each other alone, so that one that sleeps holds up no other.
+/// Calls of one plugin's tools at once: each may hold its memory. What is more waits
+/// for its own plugin first, so that one that sleeps takes a quarter of all places at
+/// most and holds up no other.
 pub(super) const MOST_CALLS: usize = 16;
+/// Calls of all plugins' tools at once, however many plugins and agents there are: at
+/// the usual limit they hold 4 GiB of memory, and as much as one plugin may be given
+/// at all. A call that has a place never waits for a second one, for no tool can call
+/// tools: so nobody waits in a circle.
+pub(super) const MOST_CALLS_OF_ALL: usize = 64;
 
 /// Tools of all plugins together.
 const MOST_TOOLS: usize = 100;
@@ -110,7 +116,7 @@ impl ToolPlugins {
             let output = guest.call_call(store, name, arguments).await?;
             Ok(output.map_err(Into::into))
         });
-        match in_turn(&plugin.places, seconds, answer).await {
+        match in_turn([&plugin.places, self.machine.tool_places()], seconds, answer).await {
             Ok(output) => Ok(cut(output, plugin.limits.output_bytes)),
             Err(FailureReason::GaveUp(error)) => Err(error),
             Err(reason) => {
@@ -168,16 +174,18 @@ pub(super) async fn specs(machine: &Arc<Machine>, plugin: &Arc<Plugin>) -> Resul
     Ok(specs)
 }
 
-/// Makes a call when one of the places is free. The wait is part of its time.
+/// Makes a call when there is a place for it at its plugin and then among all. The
+/// wait is part of its time.
 async fn in_turn<T>(
-    places: &Semaphore,
+    [of_plugin, of_all]: [&Semaphore; 2],
     seconds: u32,
     call: impl Future<Output = Result<T, FailureReason>>,
 ) -> Result<T, FailureReason> {
     let mut has_begun = false;
     let answer = timeout(Duration::from_secs(seconds.into()), async {
-        // An error only from a semaphore that is closed, and this one never is.
-        let _place = places.acquire().await;
+        // Errors only from a semaphore that is closed, and these never are.
+        let _place = of_plugin.acquire().await;
+        let _place_of_all = of_all.acquire().await;
         has_begun = true;
         call.await
     });
@@ -217,19 +225,59 @@ fn cut(mut output: String, bytes: u32) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::task::JoinSet;
+
     use super::*;
+    use crate::plugin::grants;
+    use crate::plugin::manifest::Kind;
 
     #[tokio::test(start_paused = true)]
     async fn calls_wait_for_those_of_their_plugin_alone_and_not_beyond_their_time() {
-        let (sleepy, other) = (Semaphore::new(1), Semaphore::new(1));
-        let sleeps = in_turn::<()>(&sleepy, 100, std::future::pending());
-        let waits = in_turn(&sleepy, 60, async { Ok("too early") });
-        let in_time = in_turn(&sleepy, 120, async { Ok("after it") });
-        let good = in_turn(&other, 1, async { Ok("at once") });
+        let (sleepy, other, all) = (Semaphore::new(1), Semaphore::new(1), Semaphore::new(2));
+        let sleeps = in_turn::<()>([&sleepy, &all], 100, std::future::pending());
+        let waits = in_turn([&sleepy, &all], 60, async { Ok("too early") });
+        let in_time = in_turn([&sleepy, &all], 120, async { Ok("after it") });
+        let good = in_turn([&other, &all], 1, async { Ok("at once") });
         let (slept, waited, after_it, good) = tokio::join!(sleeps, waits, in_time, good);
         assert_eq!(slept, Err(FailureReason::TimedOut(100)));
         assert_eq!(waited, Err(FailureReason::Busy(60)));
         assert_eq!((after_it, good), (Ok("after it"), Ok("at once")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_of_all_plugins_together_are_bounded_and_each_has_its_turn() {
+        let all = Arc::new(Semaphore::new(MOST_CALLS_OF_ALL));
+        let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let mut calls = JoinSet::new();
+        for _ in 0..10 {
+            let plugin = Arc::new(Semaphore::new(MOST_CALLS));
+            for _ in 0..100 {
+                let (plugin, all) = (plugin.clone(), all.clone());
+                let (running, most) = (running.clone(), most.clone());
+                calls.spawn(async move {
+                    let call = async {
+                        most.fetch_max(
+                            running.fetch_add(1, Ordering::SeqCst) + 1,
+                            Ordering::SeqCst,
+                        );
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                        running.fetch_sub(1, Ordering::SeqCst);
+                        Ok(())
+                    };
+                    in_turn([&*plugin, &*all], 100, call).await
+                });
+            }
+        }
+        let answers = calls.join_all().await;
+        assert_eq!(most.load(Ordering::SeqCst), MOST_CALLS_OF_ALL);
+        assert_eq!(answers, vec![Ok(()); 1000], "none waits for ever");
+    }
+
+    #[test]
+    fn no_tool_calls_tools() {
+        assert!(!grants::most(Kind::Tool).allows(Grant::Tools), "a place is held by each call");
     }
 
     #[test]

@@ -198,3 +198,35 @@ fn entry(name: &str, language: Language, kind: Kind) -> String {
         language.memory_mib()
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What builds the examples and tells their errors is what authors get.
+    #[test]
+    fn the_examples_are_what_the_templates_give() {
+        let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/examples");
+        let judge = Kind::Role(Role::Judge);
+        for (name, language, kind, same) in [
+            (
+                "criteria-judge",
+                Language::Python,
+                judge,
+                ["build.py", "guard.py", "requirements.txt", ".gitignore"].as_slice(),
+            ),
+            (
+                "validate",
+                Language::JavaScript,
+                Kind::Tool,
+                ["build.mjs", "guard.js", ".gitignore"].as_slice(),
+            ),
+        ] {
+            let made = files(name, language, kind).unwrap();
+            for file in same {
+                let example = fs::read_to_string(examples.join(name).join(file)).unwrap();
+                assert_eq!(example, made[*file], "plugins/examples/{name}/{file}");
+            }
+        }
+    }
+}

@@ -94,7 +94,7 @@ pub async fn call(bench: &Bench, folder: &Path, name: &str, arguments: &str) -> 
     let diff = diff.await?;
     drop(tried.slot);
     workshop.close().await?;
-    Ok(Called { answer: tried.answer.map_err(|error| error.to_string()), diff })
+    Ok(Called { answer: tried.answer, diff })
 }
 
 /// Where the files are looked for that a trial left.
@@ -162,8 +162,7 @@ async fn ask(bench: &Bench, workshop: &Workshop, case: &Case, folder: &Path) -> 
 async fn call_tool(workshop: &Workshop, case: &Case) -> Result<Asked> {
     let call = wanted(case.call.as_ref(), "a [call], for a tool")?;
     let tried = workshop.crew.try_tool(&call.name, &call.text()).await?;
-    let answer = tried.answer.map(Value::String).map_err(|error| error.to_string());
-    Ok(Asked { answer, place: Place::Checkout(tried.slot) })
+    Ok(Asked { answer: tried.answer.map(Value::String), place: Place::Checkout(tried.slot) })
 }
 
 fn wanted<T>(part: Option<T>, what: &str) -> Result<T> {

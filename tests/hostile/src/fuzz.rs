@@ -127,7 +127,7 @@ pub fn run(arguments: &str) -> Result<String, Error> {
 }
 
 fn step(random: &mut Random, open: &mut Vec<Conversation>) -> Result<(), Error> {
-    match random.below(20) {
+    match random.below(21) {
         0 => drop(files::read(&random.text(), random.next(), random.number())?),
         1 => drop(files::read_lines(&random.text(), random.number(), random.number())?),
         2 => drop(files::list(&random.list(4, Random::text), random.number())?),
@@ -150,12 +150,13 @@ fn step(random: &mut Random, open: &mut Vec<Conversation>) -> Result<(), Error> 
             drop(git::log(path.as_deref(), random.number())?);
         }
         12 => drop(git_write::commit_and_push(&random.text())?),
-        13 => drop(commands::run(&random.text(), random.number())?),
-        14 => drop(settings::get(&random.text())?),
-        15 => log::write([Level::Error, Level::Debug][random.below(2)], &random.text()),
-        16 => drop(tools::specs()?),
-        17 => call_tools(random)?,
-        18 => begin(random, open)?,
+        13 => drop(git_write::prepare(&random.list(3, Random::text))?),
+        14 => drop(commands::run(&random.text(), random.number())?),
+        15 => drop(settings::get(&random.text())?),
+        16 => log::write([Level::Error, Level::Debug][random.below(2)], &random.text()),
+        17 => drop(tools::specs()?),
+        18 => call_tools(random)?,
+        19 => begin(random, open)?,
         _ => talk(random, open)?,
     }
     Ok(())

@@ -67,6 +67,7 @@ fn call(import: &str, huge: &str) -> Result<(), Error> {
         "git.diff" => drop(git::diff(huge, None)?),
         "git.log" => drop(git::log(Some(huge), 1)?),
         "git-write.commit-and-push" => drop(git_write::commit_and_push(huge)?),
+        "git-write.prepare" => drop(git_write::prepare(&[owned(huge)])?),
         "commands.run" => drop(commands::run(huge, 1)?),
         "settings.get" => drop(settings::get(huge)?),
         "log.write" => log::write(Level::Info, huge),

@@ -1,7 +1,8 @@
 //! A component for every role that misbehaves in the way that it is asked for,
 //! so that tests can see the host's limits hold: a sub-planner by its domain's
-//! name, a worker by its task's title, the others by the goal. Any other name
-//! gets one plain task or an empty answer, without a model; as a merger it traps.
+//! name, a worker by its task's title, a tool by the argument `what`, the others
+//! by the goal. Any other name gets one plain task or an empty answer, without a
+//! model; as a merger it traps.
 //! Owns no rule: what has to happen is the tests'.
 
 /// The bindings, without the SDK: a component owes the host nothing but the
@@ -48,7 +49,7 @@ fn misbehave(name: &str) -> Option<Result<String, Error>> {
         "settings" => greed::ask_without_end(),
         "huge" => huge::hand_over(rest),
         "huge-answer" => Ok(huge::text()),
-        "ungranted" => asking::for_what_is_not_granted(),
+        "ungranted" => asking::for_everything(),
         "ungranted-loop" => asking::for_the_same_without_end(),
         "escapes" => asking::for_what_lies_outside(),
         "fuzz" => fuzz::run(rest),
@@ -98,14 +99,17 @@ impl tool_provider::Guest for Hostile {
     fn specs() -> Result<Vec<ToolSpec>, Error> {
         Ok(vec![ToolSpec {
             name: "misbehave".to_owned(),
-            description: "Misbehaves as its arguments say".to_owned(),
+            description: "Misbehaves as its argument `what` says".to_owned(),
             parameters: r#"{"type":"object"}"#.to_owned(),
             writes: false,
         }])
     }
 
     fn call(_name: String, arguments: String) -> Result<String, Error> {
-        misbehave(&arguments).unwrap_or(Err(Error::NotFound(arguments)))
+        // What the tests write, so that it takes no parser.
+        let what =
+            arguments.strip_prefix(r#"{"what":""#).and_then(|rest| rest.strip_suffix(r#""}"#));
+        what.and_then(misbehave).unwrap_or(Err(Error::NotFound(arguments)))
     }
 }
 

@@ -1,8 +1,8 @@
 //! `log`: the one interface that can't be refused, so it is bounded.
 
 use crate::plugin::bindings::code_agent::plugin::log::{Host, Level};
-use crate::plugin::meter::LogLine;
 use crate::plugin::state::CallState;
+use crate::plugin::tally::LogLine;
 
 /// Characters of a line that are kept.
 const MAX_LINE: usize = 2000;
@@ -10,7 +10,7 @@ const MAX_LINE: usize = 2000;
 impl Host for CallState {
     async fn write(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
         self.enter_free()?;
-        let line = self.meter.log(message.len())?;
+        let line = self.log(message.len())?;
         let (plugin, agent) = (&self.plugin.entry.name, self.caller_name());
         match line {
             LogLine::Kept => {}
@@ -18,7 +18,7 @@ impl Host for CallState {
                 tracing::warn!(
                     plugin,
                     agent,
-                    "it logs too much; the rest of this call's lines are dropped"
+                    "it logs too much; the rest of what it says in this call of the agent is dropped"
                 );
                 return Ok(());
             }
