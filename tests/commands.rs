@@ -324,15 +324,26 @@ fn the_doctor_says_what_is_there_and_what_is_not() {
     let project = Project::new(&[("a.txt", "a\n")]);
     let plugins = crate::program::default_plugins();
     let ended = run(doctor(&project).arg("--plugins").arg(&plugins)).expect_code(0);
-    for what in
-        ["ok    repository: ", "ok    plugins: ", "ok    cache: ", "ok    commands: behind "]
-    {
+    for what in [
+        "ok    config: ",
+        "ok    repository: ",
+        "ok    plugins: ",
+        "ok    cache: ",
+        "ok    commands: behind ",
+    ] {
         assert!(ended.stdout.contains(what), "{what}: {}", ended.stdout);
     }
     project.write(&[("a.txt", "dirty\n")]);
     let nowhere = PathBuf::from("nowhere");
+    project.write(&[(".code-agent.toml", "max-cycles = 900\n")]);
     let ended = run(doctor(&project).arg("--plugins").arg(&nowhere)).expect_code(1);
-    for what in ["FAIL  repository: ", "FAIL  plugins: ", "ok    cache: "] {
+    for what in [
+        "FAIL  config: ",
+        "Take the line out",
+        "FAIL  repository: ",
+        "FAIL  plugins: ",
+        "ok    cache: ",
+    ] {
         assert!(ended.stdout.contains(what), "{what}: {}", ended.stdout);
     }
 }

@@ -1,6 +1,7 @@
 //! A model, or its server, that does not do what it should.
 
 use std::net::TcpListener;
+use std::process::Stdio;
 
 use model_server::{ModelServer, Rule, Script, call, calls, finish_task, status, text};
 use serde_json::json;
@@ -88,6 +89,29 @@ fn malformed_arguments_go_back_to_the_model() {
     run(&mut command).expect_code(0);
     assert_eq!(server.violations(), Vec::<String>::new());
     assert_eq!(project.read("a.txt"), "two\n");
+    assert_eq!(project.query::<u32>("SELECT max(attempt) FROM tasks"), 1);
+}
+
+#[test]
+fn a_log_that_nobody_reads_any_more_costs_nothing() {
+    let project = Project::new(&[("a.txt", "a\n")]);
+    let server = ModelServer::start(Script::new([
+        // Each try again is a line of the log.
+        plan(&["one", "two"]).fail_first(2, 500, Some(0)),
+        domain("one", &[("Write b", "b.txt")]),
+        domain("two", &[("Write c", "c.txt")]),
+        writer("Write b", "b.txt", "b\n"),
+        writer("Write c", "c.txt", "c\n"),
+        content_judge(),
+    ]))
+    .unwrap();
+    let (reader, stderr) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = code_agent(&project);
+    command.args(["--goal", "Write"]).args(model(&server));
+    let status = command.stdout(Stdio::null()).stderr(stderr).status().unwrap();
+    assert_eq!(status.code(), Some(0));
+    assert_eq!(project.read("b.txt"), "b\n");
     assert_eq!(project.query::<u32>("SELECT max(attempt) FROM tasks"), 1);
 }
 

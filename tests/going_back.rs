@@ -68,6 +68,41 @@ fn a_run_goes_by_moving_the_branch_and_can_come_again() {
 }
 
 #[test]
+fn an_empty_beginning_means_no_run() {
+    let project = project();
+    let id = finished(&project, &[]);
+    let before = project.git(&["for-each-ref"]);
+    let calls =
+        [["undo", ""].as_slice(), &["prune", ""], &["restore", ""], &["status", "--run", ""]];
+    for arguments in calls {
+        let ended = call(&project, arguments).expect_code(2);
+        assert!(ended.stderr.contains("a value is required for"), "{}", ended.stderr);
+    }
+    assert_eq!(project.git(&["for-each-ref"]), before);
+    call(&project, &["undo", &id]).expect_code(0);
+}
+
+#[test]
+fn what_can_not_be_taken_back_can_be_by_the_commands_that_are_named() {
+    let project = project();
+    let id = finished(&project, &[]);
+    // Cycle 1 changes a.txt; so does what comes after.
+    let changed = project.read("a.txt") + "mine\n";
+    project.write(&[("a.txt", &changed)]);
+    project.git(&["commit", "--all", "--message", "mine"]);
+    let refused = call(&project, &["undo", &id]).expect_code(1).stderr;
+    let (_, commands) = refused.split_once("commit at the end:\n").unwrap();
+    for command in commands.lines() {
+        let status = Command::new("sh").args(["-c", command]).current_dir(project.path()).status();
+        assert!(status.is_ok(), "{command}");
+    }
+    assert!(!project.path().join("b.txt").exists(), "{commands}");
+    assert!(project.read("a.txt").contains("<<<<<<<"), "{commands}");
+    project.git(&["commit", "--all", "--message", "mended"]);
+    assert_eq!(project.git(&["status", "--porcelain"]), "");
+}
+
+#[test]
 fn a_cycle_goes_by_a_commit_where_something_came_after() {
     let project = project();
     let id = finished(&project, &[]);

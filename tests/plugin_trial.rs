@@ -167,19 +167,30 @@ fn what_is_not_as_expected_is_told_and_the_other_cases_are_made() {
 fn a_case_that_is_none_is_refused_with_what_is_wrong() {
     let project = Project::without_git();
     let task = WORK.replace("[task]", "[tsak]");
-    let without = "plugin = \"worker\"\n";
-    let nobody = "plugin = \"nobody\"\n";
-    let cases =
-        [("a.toml", task.as_str()), ("b.toml", without), ("c.toml", nobody), ("d.toml", "")];
+    let expect = "[expect]\ncontains = [\"done\"]\n";
+    let without = &format!("plugin = \"worker\"\n{expect}");
+    let nobody = &format!("plugin = \"nobody\"\n{expect}");
+    let cases = [
+        ("a.toml", task.as_str()),
+        ("b.toml", without),
+        ("c.toml", nobody),
+        ("d.toml", expect),
+        ("e.toml", "plugin = \"judge\"\n[cycle]\n"),
+    ];
     let ended = tests(&project, &cases).expect_code(1);
     for words in [
         "unknown field `tsak`",
         "the case needs a [task], for a worker",
         "no plugin is called `nobody`; there are",
         "say with plugin = \"NAME\" which one is meant",
+        "it does not say what has to come of it; add an [expect]",
     ] {
         assert!(ended.stdout.contains(words), "{words}\n{}", ended.stdout);
     }
+    let folder = plugins_with(&project, &["judge"], "");
+    with_cases(&folder, &cases);
+    let other = run(plugin(&project, &["test", "--case", "nope"]).arg(&folder)).expect_code(2);
+    assert!(other.stderr.contains("there are a, b, c, d, e"), "{}", other.stderr);
     let empty = project.beside("empty");
     fs::create_dir(&empty).unwrap();
     let none = run(plugin(&project, &["test"]).arg(&empty)).expect_code(2);

@@ -13,6 +13,7 @@ use super::plugin_arguments::PluginArguments;
 use super::run::absolute;
 use super::sandbox_arguments::SandboxArguments;
 use super::terminal::print;
+use crate::config::Named;
 use crate::plugin::Plugins;
 use crate::repo::Repository;
 use crate::sandbox::probe;
@@ -23,9 +24,9 @@ pub(super) struct DoctorArguments {
     /// The git repository, or the folder in it that a run would be about.
     #[arg(long, value_name = "DIR", default_value = ".")]
     root_path: PathBuf,
-    /// The branch that the work would go to.
-    #[arg(long, default_value = "main")]
-    branch: String,
+    /// The branch that the work would go to [default: main].
+    #[arg(long)]
+    branch: Option<String>,
     #[command(flatten)]
     plugins: PluginArguments,
     #[command(flatten)]
@@ -39,10 +40,11 @@ type Finding = (&'static str, Result<String>);
 
 pub(super) async fn doctor(arguments: DoctorArguments) -> Result<ExitCode> {
     let mut options = Options::new("Look", absolute(&arguments.root_path)?);
-    options.branch = arguments.branch;
     arguments.plugins.overlay(&mut options)?;
     arguments.sandbox.overlay(&mut options)?;
-    let findings: [Finding; 4] = [
+    let config = config(&mut options, arguments.branch);
+    let findings: [Finding; 5] = [
+        ("config", config),
         ("repository", repository(&options)),
         ("plugins", plugins(&options).await),
         ("cache", cache(&options)),
@@ -61,6 +63,13 @@ pub(super) async fn doctor(arguments: DoctorArguments) -> Result<ExitCode> {
         print(&line)?;
     }
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Takes in what the files say, as a run does.
+fn config(options: &mut Options, branch: Option<String>) -> Result<String> {
+    options.fill(&Named { branch, ..Named::default() })?;
+    options.check()?;
+    Ok("what the config files and the flags say can be meant".into())
 }
 
 fn repository(options: &Options) -> Result<String> {

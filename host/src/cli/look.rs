@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use serde::Serialize;
 
 use super::LogArguments;
@@ -31,7 +32,7 @@ pub(super) struct LookArguments {
 #[derive(Args, Clone)]
 pub(super) struct RunChoice {
     /// The run's id or its beginning [default: the newest].
-    #[arg(long, value_name = "RUN")]
+    #[arg(long, value_name = "RUN", value_parser = NonEmptyStringValueParser::new())]
     run: Option<String>,
 }
 

@@ -183,6 +183,8 @@ fn start_logging(log: &LogArguments) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(io::stderr().is_terminal())
+        // It would tell of a stderr that is closed on stderr, and panic.
+        .log_internal_errors(false)
         .with_writer(io::stderr);
     match log.log_format {
         LogFormat::Text => builder.with_target(false).init(),

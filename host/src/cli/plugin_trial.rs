@@ -121,15 +121,25 @@ fn cases(folder: &Path, wanted: Option<&str>) -> Result<Vec<PathBuf>> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         wanted.is_none_or(|text| name.contains(text))
     };
-    let found: Vec<PathBuf> = found.into_iter().filter(is_wanted).collect();
-    if found.is_empty() {
+    let (wanted_ones, others): (Vec<PathBuf>, Vec<PathBuf>) =
+        found.into_iter().partition(is_wanted);
+    if wanted_ones.is_empty() && !others.is_empty() {
+        let names = others.iter().filter_map(|path| path.file_stem());
+        let names: Vec<_> = names.map(|name| name.to_string_lossy()).collect();
+        return Err(Error::usage(format!(
+            "no case of {} is called so; there are {}",
+            at.display(),
+            names.join(", ")
+        )));
+    }
+    if wanted_ones.is_empty() {
         return Err(Error::usage(format!(
             "no case lies in {}; a case is a .toml file there that says what the plugin is given and what has to come \
              of it (plugins/README.md)",
             at.display()
         )));
     }
-    Ok(found)
+    Ok(wanted_ones)
 }
 
 /// Calls a tool and prints what a model would be told, and what it changed.

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 
 use super::look::{LookArguments, find_run};
 use super::run::absolute;
@@ -22,7 +23,8 @@ use crate::{Error, Options, Result, crash, transcript};
 #[derive(Args, Clone)]
 pub(super) struct PruneArguments {
     /// The run's id or its beginning.
-    #[arg(required_unless_present = "older_than", conflicts_with = "older_than")]
+    #[arg(required_unless_present = "older_than", conflicts_with = "older_than",
+          value_parser = NonEmptyStringValueParser::new())]
     run: Option<String>,
     /// All runs that ended (or began, where they did not end) longer ago: 12h, 30d.
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 
 use super::look::{LookArguments, RunChoice, json_line};
 use super::terminal::{print, short, table, to_the_second};
@@ -20,6 +21,7 @@ use crate::{Error, Result};
 #[derive(Args, Clone)]
 pub(super) struct RestoreArguments {
     /// What to bring back: the beginning of its blob's id; without it, what there is is listed.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     blob: Option<String>,
     /// Where to put it; - for stdout [default: where it was].
     #[arg(long, value_name = "FILE")]

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 
 use super::look::{LookArguments, RunChoice, json_line};
 use super::terminal::{indented, print, printable, short, to_the_second};
@@ -16,6 +17,7 @@ use crate::{Error, Result};
 #[derive(Args, Clone)]
 pub(super) struct TranscriptArguments {
     /// A slot (worker-1), a role (judge), or the beginning of a task's or a planner's id.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     agent: String,
     #[command(flatten)]
     run: RunChoice,

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 
 use super::look::{LookArguments, find_run, json_line};
 use super::run::absolute;
@@ -17,6 +18,7 @@ use crate::{Error, Options, Result};
 #[derive(Args, Clone)]
 pub(super) struct UndoArguments {
     /// The run's id or its beginning.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     run: String,
     /// Take back what this cycle has landed, and nothing else.
     #[arg(long, value_name = "N")]

@@ -219,6 +219,11 @@ impl Options {
             return Err(Error::usage("--max-cost has to be US dollars, 0 or more"));
         }
         self.access.check()?;
+        for (flag, command) in [("--check", &self.check), ("--setup", &self.setup)] {
+            if command.as_ref().is_some_and(|command| command.trim().is_empty()) {
+                return Err(Error::usage(format!("{flag} names no command; leave it out")));
+            }
+        }
         if self.check.is_none() && (self.check_strict || self.rollback) {
             return Err(Error::usage("--check-strict and --rollback need a --check COMMAND"));
         }

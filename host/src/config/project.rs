@@ -58,7 +58,8 @@ fn no_more(top: &Section<'_>, key: &str, wanted: Option<u32>, default: u32) -> R
         return Ok(());
     }
     Err(top.wrong(&format!(
-        "`{key}` may be lower than {default} in a file of the repository, not higher; say it with \
+        "`{key}` may be lower than {default} in a file of the repository, not higher: \
+         whoever has the repository would decide what a run costs. Take the line out, and say it with \
          --{key}"
     )))
 }

@@ -207,7 +207,13 @@ impl Ledger {
     }
 
     fn sentence(&self, spent: Amount, worst: Amount) -> String {
+        let nothing_spent = spent == Amount::default();
         match (self.limits.tokens, self.limits.cost) {
+            (Some(most), _) if nothing_spent && worst.tokens > most => format!(
+                "the budget of {most} tokens does not suffice for one request, which may take {}; give \
+                 more with --max-tokens",
+                worst.tokens
+            ),
             (Some(most), _) if spent.tokens.saturating_add(worst.tokens) > most => format!(
                 "the budget of {most} tokens is used up: {} are spent, and the next request may \
                  take {}; resume the run with a higher --max-tokens",

@@ -89,8 +89,9 @@ fn fill(role: Role, candidates: &[&str], wanted: &[String]) -> Result<Vec<usize>
     match (named.as_slice(), candidates) {
         ([], []) if role.is_optional() => Ok(Vec::new()),
         ([], []) => Err(format!(
-            "no plugin fills the role {role}; add a table [plugins.NAME] to {FILE_NAME} with role = \"{role}\" and \
-             its component"
+            "no plugin fills the role {role}; name the default plugins' folder before your own \
+             (--plugins DEFAULT --plugins OWN), or add a table [plugins.NAME] to {FILE_NAME} with role = \
+             \"{role}\" and its component"
         )),
         ([], [_]) => Ok(vec![0]),
         ([], _) if role == Role::Judge => Ok((0..candidates.len()).collect()),
@@ -128,7 +129,7 @@ mod tests {
                 --role, such as --role worker=careful")),
             (worker, &["plain"], &["fast"], Err("`fast` is no worker; there are plain")),
             (worker, &["careful", "plain"], &["plain", "careful"], Err("only one plugin can be the worker")),
-            (worker, &[], &[], Err("no plugin fills the role worker; add")),
+            (worker, &[], &[], Err("no plugin fills the role worker; name")),
             (worker, &[], &["fast"], Err("no plugin fills the role worker")),
             (judge, &["a", "b", "c"], &[], Ok(&[0, 1, 2])),
             (judge, &["a", "b", "c"], &["c", "a"], Ok(&[0, 2])),

@@ -174,8 +174,8 @@ fn found(entry: PluginEntry) -> Result<Found> {
         wrong(
             &entry.name,
             format!(
-                "can't read its component {path}: {error}. Build it first (`cargo xtask plugins` builds the default \
-                 ones)"
+                "can't read its component {path}: {error}. Build it first, as the README.md beside it \
+                 says (`cargo xtask plugins` builds the default ones)"
             ),
         )
     })?;

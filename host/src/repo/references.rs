@@ -56,7 +56,9 @@ impl Repository {
         }
         let branch = self.branch();
         Err(Error::usage(format!(
-            "the recorded run began at the commit {recorded}, where `{branch}` does not stand; go              there first: git branch --force {branch} {recorded}, or name another one with --branch"
+            "the recorded run began at the commit {recorded}, where `{branch}` does not stand; go \
+             there first: git switch --force-create {branch} {recorded}, or name another one with \
+             --branch"
         )))
     }
 

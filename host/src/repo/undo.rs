@@ -163,7 +163,7 @@ impl Repository {
             let merged = merge_sides(git, &to, &tree, &from).map_err(failed(doing()))?;
             tree = match merged {
                 Merged::Tree(tree) => git.find_tree(tree).map_err(failed(doing()))?,
-                Merged::Conflict(files) => return Err(self.needs_hands(stretch, &files)),
+                Merged::Conflict(files) => return Err(self.needs_hands(stretches, &files)),
             };
         }
         if tree.id() == before.id() {
@@ -179,15 +179,22 @@ impl Repository {
         Ok(commit)
     }
 
-    fn needs_hands(&self, stretch: &Stretch, files: &[String]) -> Error {
+    /// By patches, for `git revert` goes commit by commit and stops at each that
+    /// collides.
+    fn needs_hands(&self, stretches: &[Stretch], files: &[String]) -> Error {
+        let by_hand: String = stretches
+            .iter()
+            .map(|stretch| {
+                let (from, to) = (short(stretch.from), short(stretch.to));
+                format!("\ngit diff --binary {to} {from} | git apply --3way")
+            })
+            .collect();
+        let branch = self.branch();
         Error::failed(format!(
-            "what came after on `{}` builds on it: {} would collide, so nothing was taken back. To \
-             do it by hand: git switch {} && git revert --no-commit {}..{} (mend, git commit)",
-            self.branch(),
+            "what came after on `{branch}` builds on it: {} would collide, so nothing was taken back. \
+             To do it by hand, mend what collides after each line, and commit at the end:\n\
+             git switch {branch}{by_hand}",
             worktrees::name_some(files),
-            self.branch(),
-            short(stretch.from),
-            short(stretch.to)
         ))
     }
 

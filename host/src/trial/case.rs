@@ -176,7 +176,7 @@ pub struct Recorded {
 }
 
 /// What has to come of a trial.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Expectations {
     /// What has to be in the answer, field by field.
@@ -190,7 +190,7 @@ pub struct Expectations {
 }
 
 /// What a file has to be.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, PartialEq, Deserialize)]
 #[serde(untagged)]
 pub enum FileState {
     /// It holds this.
@@ -230,8 +230,12 @@ impl Case {
         if u64::try_from(length).unwrap_or(u64::MAX) > LONGEST_CASE {
             return Err(Error::usage(format!("{} is longer than 16 MiB", path.display())));
         }
-        toml::from_str(&text)
-            .map_err(|error| Error::usage(format!("{} is no case: {error}", path.display())))
+        let no_case = |why: &str| Error::usage(format!("{} is no case: {why}", path.display()));
+        let case: Self = toml::from_str(&text).map_err(|error| no_case(&error.to_string()))?;
+        if case.expect == Expectations::default() {
+            return Err(no_case("it does not say what has to come of it; add an [expect]"));
+        }
+        Ok(case)
     }
 
     /// What the role is told, for a run of one cycle where nothing is said.

@@ -10,11 +10,15 @@ pub const WARN_AT: u32 = 3;
 /// With this many same calls in a row, the attempt is over.
 pub const STOP_AT: u32 = 6;
 
-/// The call that was made last, and how often in a row.
+/// Characters of a refusal that an error quotes.
+const LONGEST_QUOTE: usize = 500;
+
+/// The call that was made last, how often in a row, and why it was refused.
 #[derive(Debug, Default)]
 pub struct Repeats {
     last: Option<(String, Arguments)>,
     count: u32,
+    refusal: Option<String>,
 }
 
 /// Arguments to compare: by value where they are JSON, so that neither spaces
@@ -37,6 +41,23 @@ impl Repeats {
         self.count = if self.last == this { self.count.saturating_add(1) } else { 1 };
         self.last = this;
         self.count
+    }
+
+    /// Notes what became of the last call.
+    pub fn answered(&mut self, output: &Result<String, String>) {
+        let quote = |refusal: &String| refusal.chars().take(LONGEST_QUOTE).collect();
+        self.refusal = output.as_ref().err().map(quote);
+    }
+
+    /// What is said where the attempt is over for a call that was made so often.
+    pub fn stuck(&self, name: &str, count: u32) -> String {
+        let sentence = format!(
+            "the model was stuck: it called `{name}` {count} times in a row with the same arguments"
+        );
+        match &self.refusal {
+            Some(refusal) => format!("{sentence}, and was refused: {refusal}"),
+            None => sentence,
+        }
     }
 }
 
@@ -68,6 +89,17 @@ mod tests {
         assert_eq!(repeats.note(&call("write", r#"{"a":1,"b":3}"#)), 1);
         assert_eq!(repeats.note(&call("write", "{broken")), 1);
         assert_eq!(repeats.note(&call("write", "{broken")), 2);
+    }
+
+    #[test]
+    fn who_is_stuck_is_told_why_the_call_was_refused() {
+        let mut repeats = Repeats::default();
+        repeats.answered(&Err("that looks like a key".into()));
+        assert!(repeats.stuck("finish", 6).ends_with("and was refused: that looks like a key"));
+        repeats.answered(&Ok("done".into()));
+        assert!(
+            repeats.stuck("read", 6).ends_with("`read` 6 times in a row with the same arguments")
+        );
     }
 
     #[test]

@@ -87,12 +87,12 @@ fn answer<S, R>(
     let counts: Vec<u32> = reply.calls.iter().map(|call| repeats.note(call)).collect();
     let stuck = |(_, count): &(_, &u32)| **count >= repeats::STOP_AT;
     if let Some((call, count)) = reply.calls.iter().zip(&counts).find(stuck) {
-        return Err(Error::Exhausted(format!(
-            "the model was stuck: it called `{}` {count} times in a row with the same arguments",
-            call.name
-        )));
+        return Err(Error::Exhausted(repeats.stuck(&call.name, *count)));
     }
     let (outputs, finished) = calls::carry_out(&agent.tools, state, reply)?;
+    if let Some(output) = outputs.last() {
+        repeats.answered(output);
+    }
     let mut results: Vec<ToolResult> = reply
         .calls
         .iter()
