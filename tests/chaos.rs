@@ -214,7 +214,16 @@ pub const SMALL: Size = Size { domains: [2, 2], tasks: 3 };
 /// Whether `crashes` looks at it: a run that is asked for nothing more never comes
 /// there.
 fn is_elsewhere(point: &str) -> bool {
-    let parts = ["check:", "queue:", "merger:", "rollback:", "going back:", "undo:", "prune:"];
+    let parts = [
+        "check:",
+        "queue:",
+        "merger:",
+        "rollback:",
+        "going back:",
+        "undo:",
+        "prune:",
+        "publish: merged",
+    ];
     parts.iter().any(|part| point.starts_with(part))
 }
 

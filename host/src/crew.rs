@@ -392,7 +392,7 @@ impl Crew for HostCrew {
         self.judge(brief, report).await
     }
 
-    async fn publish(&self, stop: Stop) -> Result<()> {
+    async fn publish(&self, stop: Stop) -> Result<Option<CheckResult>> {
         self.share(stop).await
     }
 

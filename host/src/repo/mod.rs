@@ -74,7 +74,7 @@ pub use new_keys::NewKey;
 pub use open::Repository;
 pub use patch::{Patch, blob, patch, still_has, top_of};
 pub use prune::Pruned;
-pub use publish::Published;
+pub use publish::{Merges, Published};
 pub use rollback::{Step, rolled_back_reference};
 pub use undo::Undone;
 pub use views::{CommitSummary, FileChange, StatusEntry};
