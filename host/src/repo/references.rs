@@ -18,6 +18,8 @@ use crate::{Error, Result};
 pub(super) const RUNS: &str = "refs/code-agent/runs/";
 /// How often references are packed while one is written to the disk, at most.
 const SYNC_TRIES: u32 = 5;
+/// And while one is moved.
+const PACKED_TRIES: u32 = 5;
 
 impl Repository {
     /// Makes the run's reference at the branch's commit and returns that
@@ -166,7 +168,8 @@ pub(super) fn run_tip(git: &git2::Repository, run: &str) -> Result<Oid> {
 }
 
 /// Compare-and-swap: false where the reference does not stand on `from` any
-/// more, or is gone. Who locks it for a moment is waited for.
+/// more, or is gone. Who locks it for a moment is waited for, and so is a gc that
+/// packs it: libgit2 does not find the folder then that it lay in.
 pub(super) fn move_reference(
     git: &git2::Repository,
     name: &str,
@@ -174,13 +177,20 @@ pub(super) fn move_reference(
     to: Oid,
     log: &str,
 ) -> Result<bool> {
-    match patience::unless_locked(|| git.reference_matching(name, to, true, from, log)) {
-        Ok(_) => Ok(true),
-        Err(error) if matches!(error.code(), ErrorCode::Modified | ErrorCode::NotFound) => {
-            Ok(false)
+    let doing = || failed(format!("move `{name}` to {to}"));
+    for _ in 0..PACKED_TRIES {
+        match patience::unless_locked(|| git.reference_matching(name, to, true, from, log)) {
+            Ok(_) => return Ok(true),
+            Err(error) if matches!(error.code(), ErrorCode::Modified | ErrorCode::NotFound) => {}
+            Err(error) => return Err(doing()(error)),
         }
-        Err(error) => Err(failed(format!("move `{name}` to {to}"))(error)),
+        // Another handle, for what this one has read may be older than the gc.
+        let other = git2::Repository::open(git.path()).map_err(doing())?;
+        if !other.refname_to_id(name).is_ok_and(|now| now == from) {
+            return Ok(false);
+        }
     }
+    Ok(false)
 }
 
 /// Writes a reference through to the disk, with the folders that name it:
