@@ -21,6 +21,8 @@ const GROUP: usize = 64;
 /// How long a group waits for the next one to come, and how often at most.
 const PAUSE: Duration = Duration::from_millis(1);
 const MOST_PAUSES: u32 = 10;
+/// Each group leaves a pack; so many are joined.
+const MANY_PACKS: usize = 50;
 
 /// What a worker wants to land.
 #[derive(Clone, Debug)]
@@ -151,7 +153,9 @@ impl Lander {
                 for group in groups.filter(|group| !group.is_empty()) {
                     land_and_answer(&repository, &run, group, &mut log);
                 }
+                repository.join_packs(&run, MANY_PACKS);
             }
+            repository.join_packs(&run, 2);
         };
         let thread = std::thread::Builder::new().name("landing".to_owned()).spawn(work);
         let thread = thread.map_err(failed("start the landing thread"))?;

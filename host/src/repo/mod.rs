@@ -19,6 +19,7 @@ mod group;
 mod handles;
 mod hooks;
 mod ignored;
+mod joining;
 mod kept;
 mod keys;
 mod landing;

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use git2::{ErrorCode, RepositoryOpenFlags};
 
 use super::handles::Handles;
+use super::joining::SmallPacks;
 use super::path::CheckoutPath;
 use super::{failed, worktrees};
 use crate::{Error, Result};
@@ -33,6 +34,7 @@ struct Inner {
     auto_commit: bool,
     untracked_files: usize,
     handles: Handles,
+    small_packs: SmallPacks,
 }
 
 impl Repository {
@@ -66,6 +68,7 @@ impl Repository {
             auto_commit,
             untracked_files: worktrees::count_untracked(&git)?,
             handles: Handles::default(),
+            small_packs: SmallPacks::default(),
         };
         let repository = Self { inner: Arc::new(inner) };
         repository.check_commit(&git)?;
@@ -163,6 +166,11 @@ impl Repository {
         work: impl FnOnce(&git2::Repository) -> Result<T, E>,
     ) -> Result<T, E> {
         self.inner.handles.lend(|| self.git(), work)
+    }
+
+    /// The packs that were written and not joined yet.
+    pub(super) fn small_packs(&self) -> &SmallPacks {
+        &self.inner.small_packs
     }
 
     fn check_commit(&self, git: &git2::Repository) -> Result<()> {

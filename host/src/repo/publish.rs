@@ -233,7 +233,7 @@ impl Repository {
         };
         let merge = make_merge(git, run, self.branch(), tip, theirs, tree, time)
             .map_err(failed(doing()))?;
-        pack::write(git, self.common_directory(), run, tip, &[merge])?;
+        pack::write(self, git, run, tip, &[merge])?;
         crash::point("publish: merged");
         Ok(merge)
     }

@@ -175,7 +175,7 @@ impl Repository {
         let parent = git.find_commit(branch).map_err(failed(doing()))?;
         let commit =
             git.commit(None, &who, &who, &message, &tree, &[&parent]).map_err(failed(doing()))?;
-        pack::write(git, self.common_directory(), run, branch, &[commit])?;
+        pack::write(self, git, run, branch, &[commit])?;
         Ok(commit)
     }
 
