@@ -96,7 +96,7 @@ impl Repository {
         }
         let published = published?;
         if !matches!(published, Published::Merged { .. }) {
-            self.forget_fetched(&self.git()?, run)?;
+            self.remove_reference(&format!("{FETCHED}{run}"))?;
         }
         Ok(published)
     }
@@ -251,16 +251,6 @@ impl Repository {
             )));
         }
         sync_reference(self.common_directory(), &name)
-    }
-
-    fn forget_fetched(&self, git: &git2::Repository, run: &str) -> Result<()> {
-        let name = format!("{FETCHED}{run}");
-        match git.find_reference(&name).and_then(|mut reference| reference.delete()) {
-            Err(error) if error.code() != ErrorCode::NotFound => {
-                Err(failed(format!("remove `{name}`"))(error))
-            }
-            _ => Ok(()),
-        }
     }
 
     /// Says what a person has to do where a run's work and what others have pushed

@@ -106,6 +106,19 @@ impl Repository {
         Ok(Some(blob.content().iter().take(max_bytes).copied().collect()))
     }
 
+    /// Removes a reference, if it is there. Who locks it for a moment, or the file that
+    /// holds the packed ones, is waited for.
+    pub(super) fn remove_reference(&self, name: &str) -> Result<()> {
+        // A handle that has failed once would say that a packed reference is gone.
+        let remove = || git2::Repository::open(self.top())?.find_reference(name)?.delete();
+        match patience::unless_locked(remove) {
+            Err(error) if error.code() != ErrorCode::NotFound => {
+                Err(failed(format!("remove `{name}`"))(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The branch's name in full.
     pub(super) fn branch_reference(&self) -> String {
         format!("refs/heads/{}", self.branch())
@@ -248,6 +261,25 @@ mod tests {
         sandbox.git(&["commit", "--quiet", "--amend", "--allow-empty", "--message", "other"]);
         repository.adopt("r1").unwrap();
         assert_eq!(repository.tip("r1").unwrap(), mine, "what went another way stays apart");
+    }
+
+    #[test]
+    fn a_reference_that_is_packed_and_locked_for_a_moment_goes() {
+        let sandbox = Sandbox::with(&[("a", "one\n")]);
+        let repository = sandbox.open();
+        let name = "refs/code-agent/moving/r1";
+        sandbox.git(&["update-ref", name, "HEAD"]);
+        sandbox.git(&["pack-refs", "--all"]);
+        let lock = sandbox.top().join(".git/packed-refs.lock");
+        std::fs::write(&lock, "").unwrap();
+        let holder = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            std::fs::remove_file(lock).unwrap();
+        });
+        repository.remove_reference(name).unwrap();
+        holder.join().unwrap();
+        assert!(!sandbox.git(&["for-each-ref"]).contains(name));
+        repository.remove_reference(name).unwrap();
     }
 
     #[test]
