@@ -41,6 +41,9 @@ use super::pack::{self, FOLDER, INDEX, PACK, file_of};
 use super::{failed, packing};
 use crate::{Result, crash};
 
+/// So many are joined at once, which holds up the thread that lands for some ten
+/// milliseconds.
+pub(super) const TOGETHER: usize = 50;
 /// A larger pack stays as it is: to write its bytes once more costs more than it
 /// saves, and whoever waits for a landing waits for that.
 const LARGEST: u64 = 1024 * 1024;
@@ -54,10 +57,11 @@ const OVER_MANY: [&str; 2] = ["multi-pack-index", "multi-pack-index.d"];
 pub(super) struct SmallPacks(Mutex<Vec<String>>);
 
 impl SmallPacks {
-    /// Takes all, where there are at least so many.
+    /// Takes some, where there are at least so many.
     fn take(&self, least: usize) -> Vec<String> {
         let mut names = self.names();
-        if names.len() < least { Vec::new() } else { std::mem::take(&mut *names) }
+        let count = if names.len() < least { 0 } else { names.len().min(TOGETHER) };
+        names.drain(..count).collect()
     }
 
     fn names(&self) -> std::sync::MutexGuard<'_, Vec<String>> {

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::changes::Change;
 use super::group::land_those_in_time;
+use super::joining::TOGETHER;
 use super::open::Repository;
 use super::references::run_tip;
 use super::worktrees::name_some;
@@ -21,8 +22,6 @@ const GROUP: usize = 64;
 /// How long a group waits for the next one to come, and how often at most.
 const PAUSE: Duration = Duration::from_millis(1);
 const MOST_PAUSES: u32 = 10;
-/// Each group leaves a pack; so many are joined.
-const MANY_PACKS: usize = 50;
 
 /// What a worker wants to land.
 #[derive(Clone, Debug)]
@@ -153,7 +152,7 @@ impl Lander {
                 for group in groups.filter(|group| !group.is_empty()) {
                     land_and_answer(&repository, &run, group, &mut log);
                 }
-                repository.join_packs(&run, MANY_PACKS);
+                repository.join_packs(&run, TOGETHER);
             }
             repository.join_packs(&run, 2);
         };
