@@ -52,6 +52,7 @@ mod sync;
 #[cfg(test)]
 mod testing;
 mod touched;
+mod tracked;
 mod tree;
 mod undo;
 mod views;
