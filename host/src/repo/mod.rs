@@ -49,6 +49,7 @@ mod scan;
 pub mod scratch;
 mod shared;
 mod sync;
+mod taken_back;
 #[cfg(test)]
 mod testing;
 mod touched;
