@@ -104,7 +104,7 @@ impl Seen {
     }
 }
 
-fn start(project: &Project, server: &ModelServer) -> Command {
+pub fn start(project: &Project, server: &ModelServer) -> Command {
     let mut command = code_agent(project);
     command.args(["--goal", "Take all places", "--max-workers", "8", "--json"]);
     command.args(model(server));
@@ -214,7 +214,17 @@ pub const SMALL: Size = Size { domains: [2, 2], tasks: 3 };
 /// Whether `crashes` looks at it: a run that is asked for nothing more never comes
 /// there.
 fn is_elsewhere(point: &str) -> bool {
-    let parts = ["check:", "queue:", "merger:", "rollback:", "going back:", "undo:", "prune:"];
+    let parts = [
+        "check:",
+        "queue:",
+        "merger:",
+        "rollback:",
+        "going back:",
+        "undo:",
+        "prune:",
+        "publish: merged",
+        "packs:",
+    ];
     parts.iter().any(|part| point.starts_with(part))
 }
 

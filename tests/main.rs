@@ -14,6 +14,7 @@ mod broken_storage;
 mod budget;
 mod chaos;
 mod check;
+mod checked_push;
 mod claims;
 mod commands;
 mod components;

@@ -398,7 +398,7 @@ impl Crew for HostCrew {
         self.judge(brief, report, is_last_attempt).await
     }
 
-    async fn publish(&self, stop: Stop) -> Result<()> {
+    async fn publish(&self, stop: Stop) -> Result<Option<CheckResult>> {
         self.share(stop).await
     }
 

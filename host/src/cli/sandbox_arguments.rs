@@ -31,8 +31,9 @@ pub(super) struct SandboxArguments {
     /// not land, and the judge hears what it says of the branch.
     #[arg(long, value_name = "COMMAND")]
     check: Option<String>,
-    /// Check each landing as it lands: several together, in a queue, halved where that is red.
-    /// Without it, one that was checked lands even where others landed meanwhile.
+    /// Check each landing as it lands: several together, in a queue, halved where that is red;
+    /// and a merge with what others pushed before it is pushed. Without it, one that was checked
+    /// lands even where others landed meanwhile.
     #[arg(long)]
     check_strict: bool,
     /// Where the check is red at a cycle's end, move the branch back to the last commit where

@@ -15,7 +15,7 @@ use crate::types::{CheckResult, CycleReport, Retreat};
 
 /// So often has a commit to be red before something is rolled back for it: a test
 /// that fails by chance must not cost anybody's work.
-const SURE: u32 = 2;
+pub(super) const SURE: u32 = 2;
 
 impl HostCrew {
     /// Looks for the last commit where the check is green, among the newest that

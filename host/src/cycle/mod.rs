@@ -122,8 +122,9 @@ pub trait Crew: Send + Sync + 'static {
 
     /// Shares what has landed with others, and takes in what they shared, if it
     /// is to; tells of it by events. Ends soon once a person wishes it, wherever it
-    /// stands: the next host does what is left.
-    fn publish(&self, stop: Stop) -> impl Future<Output = Result<()>> + Send;
+    /// stands: the next host does what is left. Returns what the check said of what
+    /// came in, where that was asked before.
+    fn publish(&self, stop: Stop) -> impl Future<Output = Result<Option<CheckResult>>> + Send;
 
     /// Brings the cycle's work to the user's branch; returns a sentence that
     /// says what became of it, where there is something to say.
@@ -304,12 +305,15 @@ async fn finish<S: Store, C: Crew>(
         store.record("host", Event::Branch { message }).await?;
     }
     // Not dropped in the middle, for it moves what the run stands on.
-    crew.publish(stop.clone()).await?;
+    let said = crew.publish(stop.clone()).await?;
     let published = crew.head().await?;
     if published == head {
         return Ok(Some((head, check)));
     }
     // What others have shared came in with it.
+    if said.is_some() {
+        return Ok(Some((published, said)));
+    }
     let check = unless_stopped(stop, crew.check(&published)).await?;
     Ok(check.map(|check| (published, check)))
 }
@@ -328,7 +332,7 @@ fn told(mut check: CheckResult, retreats: &[Retreat]) -> CheckResult {
 }
 
 /// What `work` comes to; none where a person's wish came first.
-async fn unless_stopped<T>(
+pub(crate) async fn unless_stopped<T>(
     stop: &mut Stop,
     work: impl Future<Output = Result<T>>,
 ) -> Result<Option<T>> {

@@ -255,8 +255,8 @@ impl Crew for FakeCrew {
         Ok(())
     }
 
-    async fn publish(&self, _stop: Stop) -> Result<()> {
-        Ok(())
+    async fn publish(&self, _stop: Stop) -> Result<Option<CheckResult>> {
+        Ok(None)
     }
 
     async fn end_cycle(&self) -> Result<Option<String>> {

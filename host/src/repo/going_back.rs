@@ -2,11 +2,11 @@
 //! to, so that whoever comes after a host that died in between finds both where
 //! they stood, and can have them go anew.
 
-use git2::{ErrorCode, Oid};
+use git2::Oid;
 
 use super::open::Repository;
 use super::references::{move_reference, run_reference, run_tip, sync_reference};
-use super::{commit_id, failed};
+use super::{commit_id, failed, patience};
 use crate::{Error, Result};
 
 /// A mark's commit is the one that the run stood on; its name ends with the one
@@ -23,7 +23,7 @@ impl Repository {
         branch: Oid,
     ) -> Result<()> {
         let name = format!("{GOING_BACK}{run}-{branch}");
-        git.reference(&name, tip, true, "code-agent: going back")
+        patience::unless_locked(|| git.reference(&name, tip, true, "code-agent: going back"))
             .map_err(failed(format!("make `{name}`")))?;
         sync_reference(self.common_directory(), &name)
     }
@@ -31,12 +31,7 @@ impl Repository {
     /// Says that they have, or never will.
     pub(super) fn gone_back(&self, git: &git2::Repository, run: &str) -> Result<()> {
         for (name, _, _) in marks(git, run)? {
-            match git.find_reference(&name).and_then(|mut reference| reference.delete()) {
-                Err(error) if error.code() != ErrorCode::NotFound => {
-                    return Err(failed(format!("remove `{name}`"))(error));
-                }
-                _ => {}
-            }
+            self.remove_reference(&name)?;
         }
         Ok(())
     }

@@ -1,6 +1,11 @@
 //! Bringing a run's work to the remote `origin`: pushing, and where others have
 //! pushed meanwhile, merging theirs in and trying again. Owns the order of
-//! these steps; running git is `push`'s, merging `merge`'s.
+//! these steps; running git is `push`'s, merging `merge`'s. Whether a merge is good
+//! is for the caller to say, who gets it before it is pushed where that matters.
+//!
+//! Where the remote's branch has all that has landed, nothing moves here: what
+//! others have put on top is theirs and there already, and a run takes it in only
+//! by a merge with work of its own.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +17,7 @@ use super::open::Repository;
 use super::push::{self, Bounds, Called};
 use super::references::{move_reference, run_reference, run_tip, sync_reference};
 use super::working_tree::descends;
-use super::{failed, pack};
+use super::{commit_id, failed, pack};
 use crate::{Error, Result, crash};
 
 /// The one remote that is pushed to.
@@ -43,9 +48,24 @@ pub enum Published {
         /// Why, with git's words.
         why: String,
     },
+    /// Others came first: this commit holds theirs and the run's work, and waits
+    /// to be looked at. Neither the run nor the remote stands on it.
+    Merged {
+        /// The commit, whose first parent is where the run stands.
+        commit: String,
+    },
     /// Somebody wished it to stop before it got there, as far as is known; nothing
     /// is lost.
     Stopped,
+}
+
+/// What becomes of a merge with what others have pushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Merges<'a> {
+    /// It is pushed at once.
+    Pushed,
+    /// It is handed out first, and pushed once it comes back: this one has.
+    HandedOut(Option<&'a str>),
 }
 
 impl Repository {
@@ -54,7 +74,13 @@ impl Repository {
     /// first parent is where it stood, dated `time` (seconds since 1970-01-01
     /// UTC). An error where a person has to merge. Nothing may be landing. Once
     /// `stopped` says so, it ends within seconds.
-    pub fn publish(&self, run: &str, time: i64, stopped: &dyn Fn() -> bool) -> Result<Published> {
+    pub fn publish(
+        &self,
+        run: &str,
+        time: i64,
+        merges: Merges<'_>,
+        stopped: &dyn Fn() -> bool,
+    ) -> Result<Published> {
         if !self.has_remote()? {
             return Ok(Published::NoRemote);
         }
@@ -63,21 +89,30 @@ impl Repository {
         }
         let bounds = Bounds { until: Instant::now() + TIME, stopped };
         let before = self.pushed(&self.git()?, run)?;
-        let published = self.push_and_merge(run, time, &bounds);
-        if matches!(published, Err(_) | Ok(Published::NotPushed { .. })) {
+        let published = self.push_and_merge(run, time, merges, &bounds);
+        if matches!(published, Err(_) | Ok(Published::NotPushed { .. } | Published::Merged { .. }))
+        {
             self.note_pushed(&self.git()?, run, before)?;
         }
         let published = published?;
-        self.forget_fetched(&self.git()?, run)?;
+        if !matches!(published, Published::Merged { .. }) {
+            self.remove_reference(&format!("{FETCHED}{run}"))?;
+        }
         Ok(published)
     }
 
     /// The run moves only once the remote has what it moves to, so that however
     /// often others come first, its history has one merge.
-    fn push_and_merge(&self, run: &str, time: i64, bounds: &Bounds<'_>) -> Result<Published> {
+    fn push_and_merge(
+        &self,
+        run: &str,
+        time: i64,
+        merges: Merges<'_>,
+        bounds: &Bounds<'_>,
+    ) -> Result<Published> {
         let longest = bounds.left();
         let tip = run_tip(&self.git()?, run)?;
-        let (mut wanted, mut last) = (tip, String::new());
+        let (mut wanted, mut last) = (self.wanted(tip, merges)?, String::new());
         for _ in 0..TRIES {
             if (bounds.stopped)() {
                 return Ok(Published::Stopped);
@@ -120,8 +155,19 @@ impl Repository {
                 return Ok(not_pushed(&last));
             }
             wanted = self.merged(&git, run, tip, theirs, time)?;
+            if let Merges::HandedOut(_) = merges {
+                return Ok(Published::Merged { commit: wanted.to_string() });
+            }
         }
         Ok(not_pushed(&format!("others pushed before each of {TRIES} tries. {last}")))
+    }
+
+    /// What to push first: a merge that has come back, unless the run stands
+    /// elsewhere by now, or what has landed.
+    fn wanted(&self, tip: Oid, merges: Merges<'_>) -> Result<Oid> {
+        let Merges::HandedOut(Some(back)) = merges else { return Ok(tip) };
+        let back = commit_id(back)?;
+        Ok(if descends(&self.git()?, back, tip)? { back } else { tip })
     }
 
     /// How many commits the branch lacks of what `origin` had when it was last
@@ -177,11 +223,18 @@ impl Repository {
         let doing = || format!("merge {theirs}, which others pushed");
         let tree = match merge_histories(git, tip, theirs).map_err(failed(doing()))? {
             Merged::Tree(tree) => tree,
-            Merged::Conflict(files) => return Err(self.needs_a_person(run, &files)),
+            Merged::Conflict(files) if files.is_empty() => {
+                return Err(self.needs_a_person(run, "the two have no commit in common"));
+            }
+            Merged::Conflict(files) => {
+                let because = format!("both changed {}", super::worktrees::name_some(&files));
+                return Err(self.needs_a_person(run, &because));
+            }
         };
         let merge = make_merge(git, run, self.branch(), tip, theirs, tree, time)
             .map_err(failed(doing()))?;
-        pack::write(git, self.common_directory(), run, tip, &[merge])?;
+        pack::write(self, git, run, tip, &[merge])?;
+        crash::point("publish: merged");
         Ok(merge)
     }
 
@@ -200,22 +253,10 @@ impl Repository {
         sync_reference(self.common_directory(), &name)
     }
 
-    fn forget_fetched(&self, git: &git2::Repository, run: &str) -> Result<()> {
-        let name = format!("{FETCHED}{run}");
-        match git.find_reference(&name).and_then(|mut reference| reference.delete()) {
-            Err(error) if error.code() != ErrorCode::NotFound => {
-                Err(failed(format!("remove `{name}`"))(error))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn needs_a_person(&self, run: &str, files: &[String]) -> Error {
+    /// Says what a person has to do where a run's work and what others have pushed
+    /// don't go together.
+    pub fn needs_a_person(&self, run: &str, because: &str) -> Error {
         let branch = self.branch();
-        let because = match files {
-            [] => "the two have no commit in common".to_owned(),
-            files => format!("both changed {}", super::worktrees::name_some(files)),
-        };
         Error::failed(format!(
             "what has landed can't be merged with what others pushed to `{branch}` of {REMOTE}: \
              {because}. All of the run's work is in `refs/code-agent/runs/{run}`. Merge by hand \
@@ -273,12 +314,18 @@ mod tests {
         let (repository, remote) = to_push(&sandbox);
         let tip = repository.tip("r1").unwrap();
         sandbox.git(&["push", "--quiet", "origin", &format!("{tip}:main")]);
-        assert_eq!(repository.publish("r1", 0, &|| false).unwrap(), Published::UpToDate);
+        assert_eq!(
+            repository.publish("r1", 0, Merges::Pushed, &|| false).unwrap(),
+            Published::UpToDate
+        );
         let who = ["-c", "user.name=x", "-c", "user.email=x"];
         let on_top = ["commit-tree", "-m", "on top", "-p", "main", "main^{tree}"];
         let theirs = run_git(&remote, &[&who[..], &on_top].concat());
         run_git(&remote, &["update-ref", "refs/heads/main", &theirs]);
-        assert_eq!(repository.publish("r1", 0, &|| false).unwrap(), Published::UpToDate);
+        assert_eq!(
+            repository.publish("r1", 0, Merges::Pushed, &|| false).unwrap(),
+            Published::UpToDate
+        );
         assert_eq!(run_git(&remote, &["rev-parse", "main"]), theirs);
     }
 
@@ -296,7 +343,7 @@ mod tests {
         fs::write(&hook, first).unwrap();
         fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
         let bounds = Bounds { until: Instant::now() + Duration::from_secs(3), stopped: &|| false };
-        let published = repository.push_and_merge("r1", 0, &bounds).unwrap();
+        let published = repository.push_and_merge("r1", 0, Merges::Pushed, &bounds).unwrap();
         let Published::NotPushed { why } = published else { panic!("{published:?}") };
         assert!(why.contains("3 seconds") || why.contains("git was ended"), "{why}");
         let tries = fs::read_to_string(remote.join("tries")).unwrap().lines().count();

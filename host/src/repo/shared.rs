@@ -4,10 +4,10 @@
 
 use git2::{ErrorCode, Oid};
 
-use super::failed;
 use super::open::Repository;
 use super::references::sync_reference;
 use super::working_tree::descends;
+use super::{failed, patience};
 use crate::Result;
 
 /// Below it, the newest commit of each run that a remote may have.
@@ -56,13 +56,9 @@ impl Repository {
     ) -> Result<()> {
         let name = format!("{PUSHED}{run}");
         let doing = || failed(format!("write `{name}`"));
-        let Some(commit) = commit else {
-            return match git.find_reference(&name).and_then(|mut reference| reference.delete()) {
-                Err(error) if error.code() != ErrorCode::NotFound => Err(doing()(error)),
-                _ => Ok(()),
-            };
-        };
-        git.reference(&name, commit, true, "code-agent: pushed").map_err(doing())?;
+        let Some(commit) = commit else { return self.remove_reference(&name) };
+        patience::unless_locked(|| git.reference(&name, commit, true, "code-agent: pushed"))
+            .map_err(doing())?;
         sync_reference(self.common_directory(), &name)
     }
 }
