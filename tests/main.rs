@@ -38,6 +38,7 @@ mod left_behind;
 mod library;
 mod merge_queue;
 mod merging;
+mod missing_branch;
 mod models;
 mod plugin_command;
 mod plugin_trial;

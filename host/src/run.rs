@@ -84,7 +84,8 @@ impl Run {
         refuse_foreign_folder(&options, &repository)?;
         let checkouts = checkouts(&repository, &id, &options)?;
         make_own_folder(&options)?;
-        let (sandbox, warnings) = sandbox(&options).await?;
+        let (sandbox, mut warnings) = sandbox(&options).await?;
+        warnings.extend(repository.missing_branch()?);
         let database = Database::open(&path)?;
         let row = NewRun {
             goal: options.goal.clone(),

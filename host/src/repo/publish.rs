@@ -21,7 +21,7 @@ use super::{commit_id, failed, pack};
 use crate::{Error, Result, crash};
 
 /// The one remote that is pushed to.
-const REMOTE: &str = "origin";
+pub(super) const REMOTE: &str = "origin";
 /// Where what others have pushed is held until it is merged.
 const FETCHED: &str = "refs/code-agent/fetched/";
 /// How often to push where others are faster each time. Each try comes with
@@ -88,6 +88,9 @@ impl Repository {
             return Ok(Published::NotPushed { why });
         }
         let bounds = Bounds { until: Instant::now() + TIME, stopped };
+        if let Some(instead) = self.not_ours_to_push(run, &bounds)? {
+            return Ok(instead);
+        }
         let before = self.pushed(&self.git()?, run)?;
         let published = self.push_and_merge(run, time, merges, &bounds);
         if matches!(published, Err(_) | Ok(Published::NotPushed { .. } | Published::Merged { .. }))
@@ -174,15 +177,13 @@ impl Repository {
     /// fetched; 0 where there is nothing to compare.
     pub fn behind_remote(&self) -> Result<usize> {
         let git = self.git()?;
-        let name = format!("refs/remotes/{REMOTE}/{}", self.branch());
-        let (Some(ours), Ok(theirs)) = (self.branch_commit(&git)?, git.refname_to_id(&name)) else {
-            return Ok(0);
-        };
+        let theirs = git.refname_to_id(&self.remote_branch());
+        let (Some(ours), Ok(theirs)) = (self.branch_commit(&git)?, theirs) else { return Ok(0) };
         let doing = "compare the branch with that of origin";
         git.graph_ahead_behind(ours, theirs).map(|(_, behind)| behind).map_err(failed(doing))
     }
 
-    fn has_remote(&self) -> Result<bool> {
+    pub(super) fn has_remote(&self) -> Result<bool> {
         match self.git()?.find_remote(REMOTE) {
             Ok(_) => Ok(true),
             Err(error) if error.code() == ErrorCode::NotFound => Ok(false),
@@ -191,7 +192,7 @@ impl Repository {
     }
 
     /// What the remote's branch stands on now; none where that is not to be had.
-    fn fetched(&self, run: &str, bounds: &Bounds<'_>) -> Result<Option<Oid>> {
+    pub(super) fn fetched(&self, run: &str, bounds: &Bounds<'_>) -> Result<Option<Oid>> {
         let name = format!("{FETCHED}{run}");
         match push::fetch(self, REMOTE, self.branch(), &name, bounds) {
             Called::Well(_) => {}
@@ -253,7 +254,7 @@ impl Repository {
         sync_reference(self.common_directory(), &name)
     }
 
-    fn forget_fetched(&self, git: &git2::Repository, run: &str) -> Result<()> {
+    pub(super) fn forget_fetched(&self, git: &git2::Repository, run: &str) -> Result<()> {
         let name = format!("{FETCHED}{run}");
         match git.find_reference(&name).and_then(|mut reference| reference.delete()) {
             Err(error) if error.code() != ErrorCode::NotFound => {
