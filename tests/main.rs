@@ -45,6 +45,7 @@ mod plugin_trial;
 mod program;
 mod project;
 mod push;
+mod red_branch;
 mod refusals;
 mod remote;
 mod replay;
