@@ -50,6 +50,7 @@ mod refusals;
 mod remote;
 mod replay;
 mod restore;
+mod resumed_plans;
 mod sandbox;
 mod scripts;
 mod status;
