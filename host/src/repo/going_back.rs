@@ -6,7 +6,7 @@ use git2::{ErrorCode, Oid};
 
 use super::open::Repository;
 use super::references::{move_reference, run_reference, run_tip, sync_reference};
-use super::{commit_id, failed};
+use super::{commit_id, failed, patience};
 use crate::{Error, Result};
 
 /// A mark's commit is the one that the run stood on; its name ends with the one
@@ -23,7 +23,7 @@ impl Repository {
         branch: Oid,
     ) -> Result<()> {
         let name = format!("{GOING_BACK}{run}-{branch}");
-        git.reference(&name, tip, true, "code-agent: going back")
+        patience::unless_locked(|| git.reference(&name, tip, true, "code-agent: going back"))
             .map_err(failed(format!("make `{name}`")))?;
         sync_reference(self.common_directory(), &name)
     }
@@ -73,4 +73,22 @@ fn marks(git: &git2::Repository, run: &str) -> Result<Vec<(String, Oid, Oid)>> {
         marks.push((name, tip, branch));
     }
     Ok(marks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Sandbox, locked_for_a_moment};
+    use super::*;
+
+    #[test]
+    fn a_mark_that_is_locked_for_a_moment_is_made() {
+        let sandbox = Sandbox::with(&[("a", "one\n")]);
+        let repository = sandbox.open();
+        let git = repository.git().unwrap();
+        let head = git.head().unwrap().target().unwrap();
+        let name = format!("{GOING_BACK}r1-{head}");
+        let lock = sandbox.top().join(".git").join(format!("{name}.lock"));
+        locked_for_a_moment(lock, || repository.going_back(&git, "r1", head, head).unwrap());
+        assert_eq!(marks(&git, "r1").unwrap(), [(name, head, head)]);
+    }
 }

@@ -4,10 +4,10 @@
 
 use git2::{ErrorCode, Oid};
 
-use super::failed;
 use super::open::Repository;
 use super::references::sync_reference;
 use super::working_tree::descends;
+use super::{failed, patience};
 use crate::Result;
 
 /// Below it, the newest commit of each run that a remote may have.
@@ -62,7 +62,24 @@ impl Repository {
                 _ => Ok(()),
             };
         };
-        git.reference(&name, commit, true, "code-agent: pushed").map_err(doing())?;
+        patience::unless_locked(|| git.reference(&name, commit, true, "code-agent: pushed"))
+            .map_err(doing())?;
         sync_reference(self.common_directory(), &name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Sandbox, locked_for_a_moment};
+
+    #[test]
+    fn a_note_that_is_locked_for_a_moment_is_written() {
+        let sandbox = Sandbox::with(&[("a", "one\n")]);
+        let repository = sandbox.open();
+        let git = repository.git().unwrap();
+        let head = git.head().unwrap().target();
+        let lock = sandbox.top().join(".git/refs/code-agent/pushed/r1.lock");
+        locked_for_a_moment(lock, || repository.note_pushed(&git, "r1", head).unwrap());
+        assert_eq!(repository.pushed(&git, "r1").unwrap(), head);
     }
 }
