@@ -1,5 +1,6 @@
 //! What a run has landed can be taken back, and nothing is lost by it.
 
+use std::fs;
 use std::process::Command;
 
 use model_server::{ModelServer, Rule, Script, submit_verdict};
@@ -383,4 +384,46 @@ fn nothing_is_pruned_that_no_branch_holds_but_by_force() {
     assert_eq!(kept(&project), "");
     call(&project, &["prune"]).expect_code(2);
     assert!(database.exists());
+}
+
+#[test]
+fn what_belongs_to_another_repository_is_pruned_there_alone() {
+    let (project, other) = (project(), self::project());
+    let database = project.beside("all.db");
+    let shared = ["--database", database.to_str().unwrap()];
+    let server = ModelServer::start(Script::new([
+        crate::scripts::plan(&["one", "two"]),
+        domain("one", &[("Write b", "b.txt")]),
+        domain("two", &[("Write c", "c.txt")]),
+        writer("Write b", "b.txt", "b\n"),
+        writer("Write c", "c.txt", "c\n"),
+        crate::scripts::content_judge(),
+    ]))
+    .unwrap();
+    let mut command = code_agent(&project);
+    run(command.args(["--goal", "Write"]).args(shared).args(model(&server))).expect_code(0);
+    let runs = project.beside("runs");
+    let id = fs::read_dir(&runs).unwrap().next().unwrap().unwrap().file_name();
+    let id = id.to_str().unwrap();
+    let prune =
+        |project: &Project, what: &[&str]| call(project, &[&["prune"], what, &shared].concat());
+    let named = project.path().display().to_string();
+    let refused = prune(&other, &[id]).expect_code(1);
+    assert!(refused.stderr.contains(&named), "{}", refused.stderr);
+    let old = "UPDATE runs SET created_at = '2020-01-01', ended_at = '2020-01-02T00:00:00.000Z'";
+    rusqlite::Connection::open(&database).unwrap().execute(old, []).unwrap();
+    let all = prune(&other, &["--older-than", "30d"]).expect_code(0);
+    assert!(all.stdout.contains("stays") && all.stdout.contains(&named), "{}", all.stdout);
+    // Nor where the folder is not to be had just now.
+    let away = project.beside("away");
+    fs::rename(project.path(), &away).unwrap();
+    let refused = prune(&other, &[id, "--force"]).expect_code(1);
+    assert!(refused.stderr.contains(&named), "{}", refused.stderr);
+    assert!(runs.join(id).join("transcript.jsonl").exists());
+    // But where it has moved to, it is at home.
+    let mut moved = Command::new(env!("CARGO_BIN_EXE_code-agent"));
+    moved.env("XDG_CACHE_HOME", project.beside("cache")).current_dir(&away);
+    let pruned = run(moved.args(["prune", id]).args(shared)).expect_code(0);
+    assert!(pruned.stdout.contains("its transcript"), "{}", pruned.stdout);
+    assert!(!runs.join(id).exists());
 }

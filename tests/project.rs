@@ -55,6 +55,11 @@ impl Project {
         self.git_output(arguments).status.success()
     }
 
+    /// The code that git ends with.
+    pub fn git_code(&self, arguments: &[&str]) -> Option<i32> {
+        self.git_output(arguments).status.code()
+    }
+
     fn git_output(&self, arguments: &[&str]) -> Output {
         Command::new("git")
             .args(["-c", "user.name=Tester", "-c", "user.email=tester@example.com"])

@@ -6,6 +6,7 @@
 
 mod commands;
 mod ending;
+mod going_on;
 mod spending;
 mod telling;
 
@@ -84,7 +85,8 @@ impl Run {
         refuse_foreign_folder(&options, &repository)?;
         let checkouts = checkouts(&repository, &id, &options)?;
         make_own_folder(&options)?;
-        let (sandbox, warnings) = sandbox(&options).await?;
+        let (sandbox, mut warnings) = sandbox(&options).await?;
+        warnings.extend(repository.missing_branch()?);
         let database = Database::open(&path)?;
         let row = NewRun {
             goal: options.goal.clone(),
@@ -136,6 +138,7 @@ impl Run {
         refuse_own_plugins(&store, &repository, &plugins).await?;
         let tip = repository.tip(id)?;
         store.resumed(tip.clone(), options.max_cycles, options.max_workers).await?;
+        going_on::begin_anew(&store, &repository, &tip).await?;
         let journal = journal(&options, &store, tip, None, &clock).await?;
         let store = store.with_journal(journal.clone());
         let (sandbox, warnings) = sandbox(&options).await?;

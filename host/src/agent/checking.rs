@@ -3,6 +3,7 @@
 //! it green, and it holds up nobody else's landing. A slot in which it was red is
 //! thrown away; one in which it was green keeps its caches for the next check.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Semaphore;
@@ -14,6 +15,11 @@ use crate::sandbox::{self, Job, LONGEST_TIME, Ran, Sandbox};
 use crate::types::CheckResult;
 use crate::{Error, Result, crash};
 
+/// So many commits are remembered on which it was green.
+const MOST_REMEMBERED: usize = 64;
+/// So often has the branch to be red before that is said of it: once may be chance.
+const SURE: u32 = 2;
+
 /// Runs the user's check.
 pub struct Checker {
     sandbox: Arc<Sandbox>,
@@ -24,6 +30,10 @@ pub struct Checker {
     places: Semaphore,
     /// Slots that no check uses now.
     free: Mutex<Free>,
+    /// On what it was green last.
+    green: Mutex<VecDeque<String>>,
+    /// Where the branch stood when it was found red; held while it is looked at.
+    red_tip: tokio::sync::Mutex<Option<String>>,
 }
 
 #[derive(Default)]
@@ -42,8 +52,16 @@ impl Checker {
         checkouts: Arc<Checkouts>,
         at_once: usize,
     ) -> Self {
-        let places = Semaphore::new(at_once.max(1));
-        Self { sandbox, command_line, setup, checkouts, places, free: Mutex::default() }
+        Self {
+            sandbox,
+            command_line,
+            setup,
+            checkouts,
+            places: Semaphore::new(at_once.max(1)),
+            free: Mutex::default(),
+            green: Mutex::default(),
+            red_tip: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Runs the check on a commit. That it is red is an answer; an error says
@@ -57,7 +75,29 @@ impl Checker {
             ran = self.look(commit).await?;
         }
         crash::point("check: ran");
-        result(&self.command_line, ran, || sandbox::shortage(self.checkouts.folder()))
+        let result =
+            result(&self.command_line, ran, || sandbox::shortage(self.checkouts.folder()))?;
+        if result.passed {
+            self.remember_green(commit);
+        }
+        Ok(result)
+    }
+
+    /// Looks whether the branch is red by itself, where something on top of it was;
+    /// once for each commit that it stands on. None where it is green, else whether
+    /// that is news.
+    pub async fn red_without(&self, tip: &str) -> Result<Option<bool>> {
+        let mut red_tip = self.red_tip.lock().await;
+        if red_tip.as_deref() == Some(tip) {
+            return Ok(Some(false));
+        }
+        if self.green().iter().any(|green| green == tip)
+            || self.check_often(tip, SURE).await?.passed
+        {
+            return Ok(None);
+        }
+        *red_tip = Some(tip.to_owned());
+        Ok(Some(true))
     }
 
     /// The same, once more while it is red: `times` at most. One red may be a matter
@@ -142,6 +182,19 @@ impl Checker {
             free.opened
         };
         Slot::open(&self.checkouts, &format!("checker-{number}")).await
+    }
+
+    fn remember_green(&self, commit: &str) {
+        let mut green = self.green();
+        green.push_back(commit.to_owned());
+        if green.len() > MOST_REMEMBERED {
+            green.pop_front();
+        }
+    }
+
+    fn green(&self) -> std::sync::MutexGuard<'_, VecDeque<String>> {
+        // The list is whole at any time, whoever panicked.
+        self.green.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn free(&self) -> std::sync::MutexGuard<'_, Free> {

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::merge_queue::Refused;
-use super::{Checker, MergeQueue, Scope, blocking};
+use super::{Checker, MergeQueue, Scope, blocking, red_branch};
 use crate::clock::Clock;
 use crate::events::Event;
 use crate::queue::{Claim, LandingRow, RunStore, Store};
 use crate::repo::{
     Changes, Checkout, Filtered, LandError, Landed, Lander, Landing, LandingLog, LandingRecord,
-    NewKey, Repository, stack,
+    NewKey, Repository, Stack, stack,
 };
 use crate::transcript::{CallTranscript, Entry, Journal, Turn};
 use crate::types::{CallError, CheckResult, Report};
@@ -249,7 +249,8 @@ impl Check {
         let wanted = landing.clone();
         let tried =
             blocking("putting a landing together", move || stack(&repository, &run, &[&wanted]));
-        let commit = match tried.await.map_err(Setback::Stop)?.commits.pop() {
+        let Stack { tip, mut commits } = tried.await.map_err(Setback::Stop)?;
+        let commit = match commits.pop() {
             Some(Ok(commit)) => commit,
             // The landing itself says what is in its way.
             _ => return Ok(None),
@@ -258,7 +259,11 @@ impl Check {
         let (task, passed) = (Some(landing.task_id.clone()), result.passed);
         let event = Event::Checked { task, commit, passed };
         self.store.record("host", event).await.map_err(Setback::Stop)?;
-        Ok((!passed).then_some(result))
+        if passed {
+            return Ok(None);
+        }
+        let red = red_branch::with_tip(&self.checker, &self.store, &tip, result).await;
+        red.map(Some).map_err(Setback::Stop)
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::{Checker, blocking};
+use super::{Checker, blocking, red_branch};
 use crate::events::Event;
 use crate::queue::{RunStore, Store};
 use crate::repo::{LandError, Landed, Lander, Landing, Repository, Stack, stack};
@@ -40,7 +40,7 @@ pub struct MergeQueue {
 
 /// Why something was not even tried to land.
 pub enum Refused {
-    /// The check is red with it, and green without.
+    /// The check is red with it; without it, it is green, or says so.
     Red(CheckResult),
     /// Only a person can mend it.
     Failed(Error),
@@ -120,7 +120,7 @@ impl MergeBench {
                 Err(_) => later.push(waiting),
             }
         }
-        let (green, red) = match self.find_red(&together).await {
+        let (green, red) = match self.find_red(&tip, &together).await {
             Ok(found) => found,
             Err(error) => {
                 refuse_all(together.into_iter().map(|(waiting, _)| waiting), &error);
@@ -153,16 +153,23 @@ impl MergeBench {
         .await
     }
 
-    /// How many from the first on are green together, and what the check says with
-    /// one more.
-    async fn find_red(&self, together: &Together) -> Result<(usize, Option<CheckResult>)> {
+    /// How many from the first on are green together on the tip, and what the check
+    /// says with one more.
+    async fn find_red(
+        &self,
+        tip: &str,
+        together: &Together,
+    ) -> Result<(usize, Option<CheckResult>)> {
         let commits: Vec<&str> = together.iter().map(|(_, commit)| commit.as_str()).collect();
         let Some(last) = commits.last() else { return Ok((0, None)) };
         let result = self.checker.check(last).await?;
         if result.passed {
             return Ok((commits.len(), None));
         }
-        let (green, red) = self.checker.find_red(&commits, result, 1).await?;
+        let (green, mut red) = self.checker.find_red(&commits, result, 1).await?;
+        if green == 0 {
+            red = red_branch::with_tip(&self.checker, &self.store, tip, red).await?;
+        }
         Ok((green, Some(red)))
     }
 

@@ -9,6 +9,7 @@ mod handing_in;
 mod landing;
 mod merge_queue;
 mod models;
+mod red_branch;
 mod rights;
 mod scope;
 mod slot;

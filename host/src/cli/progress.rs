@@ -22,6 +22,9 @@ pub(super) fn line(recorded: &Recorded) -> Option<String> {
         Event::TaskReturned { title, .. } => format!("pending again: {title}"),
         Event::ModelUsed { .. } => return None,
         Event::CycleStarted { cycle, base } => format!("cycle {cycle} starts from {}", short(base)),
+        Event::CycleMoved { cycle, base } => {
+            format!("cycle {cycle} goes on from {} as if it began there", short(base))
+        }
         Event::PlannerStarted { role: Role::MainPlanner, .. } => "the main planner explores".into(),
         Event::PlannerStarted { domain, .. } => format!("sub-planner: {}", name(domain.as_deref())),
         Event::RoleFailed { role, domain, attempt, error } => {

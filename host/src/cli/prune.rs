@@ -60,6 +60,7 @@ fn prune_one(run: &RunRow, arguments: &PruneArguments) -> Result<String> {
     let root_path = absolute(&arguments.look.root_path)?;
     let options = Options::from_json(&run.options)?;
     let repository = Repository::find(&root_path, &options.branch, true)?;
+    refuse_elsewhere(&run.id, &options.root_path, &repository)?;
     // Held to the end, so that nobody goes on with what is being removed.
     let _lock = repository.take(&run.id)?;
     // With the references goes what tells that a working tree was half moved.
@@ -88,6 +89,24 @@ fn prune_one(run: &RunRow, arguments: &PruneArguments) -> Result<String> {
         also(checkouts, "its checkouts"),
         also(transcript, "its transcript")
     ))
+}
+
+/// A database may hold runs of several repositories. What is at work on them, only
+/// their own locks tell.
+fn refuse_elsewhere(run: &str, there: &Path, repository: &Repository) -> Result<()> {
+    if repository.has_run(run, there)? {
+        return Ok(());
+    }
+    let id = short(run);
+    let shown = there.display();
+    Err(Error::failed(match there.exists() {
+        true => format!(
+            "run {id} belongs to {shown}, which is not in this repository; prune it with --root-path              {shown}"
+        ),
+        false => format!(
+            "run {id} belongs to {shown}, which is not there now; prune it where that has moved to"
+        ),
+    }))
 }
 
 fn remove(folder: Option<&Path>) -> Result<bool> {

@@ -34,7 +34,7 @@ pub(super) struct RunArguments {
     /// The git repository, or the folder in it that the run is about.
     #[arg(long, value_name = "DIR", default_value = ".")]
     root_path: PathBuf,
-    /// The branch that the work goes to; made from HEAD if missing [default: main].
+    /// The branch that the work goes to; if missing, made from origin's or else from HEAD [default: main].
     #[arg(long)]
     branch: Option<String>,
     #[command(flatten)]

@@ -41,7 +41,8 @@ pub struct Options {
     pub goal: String,
     /// The folder that the run is about: a git repository or a folder in one.
     pub root_path: PathBuf,
-    /// The branch that the work goes to; made from HEAD where it is missing.
+    /// The branch that the work goes to; where it is missing, made from `origin`'s,
+    /// or else from HEAD.
     pub branch: String,
     /// The model of all roles that have none of their own: `openai:NAME`,
     /// `anthropic:NAME`, `vllm:` or `ollama:NAME`.

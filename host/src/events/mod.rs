@@ -66,6 +66,14 @@ pub enum Event {
         /// The branch's commit.
         base: String,
     },
+    /// A cycle that is open begins on this commit from now on: what it began on was
+    /// taken back, or others came before its work.
+    CycleMoved {
+        /// Counts from 1.
+        cycle: u32,
+        /// The branch's commit.
+        base: String,
+    },
     /// A planner began.
     PlannerStarted {
         /// Its id.

@@ -173,6 +173,11 @@ impl RunView {
             Event::CycleStarted { cycle, base } => {
                 self.cycles.push(CycleView::new(*cycle, base, time));
             }
+            Event::CycleMoved { base, .. } => {
+                if let Some(cycle) = self.cycles.last_mut() {
+                    cycle.base.clone_from(base);
+                }
+            }
             Event::CycleEnded { decision, goal_met, reasoning, .. } => {
                 self.end_cycle(time, *decision, *goal_met, reasoning);
             }

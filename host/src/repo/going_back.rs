@@ -69,3 +69,21 @@ fn marks(git: &git2::Repository, run: &str) -> Result<Vec<(String, Oid, Oid)>> {
     }
     Ok(marks)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Sandbox, locked_for_a_moment};
+    use super::*;
+
+    #[test]
+    fn a_mark_that_is_locked_for_a_moment_is_made() {
+        let sandbox = Sandbox::with(&[("a", "one\n")]);
+        let repository = sandbox.open();
+        let git = repository.git().unwrap();
+        let head = git.head().unwrap().target().unwrap();
+        let name = format!("{GOING_BACK}r1-{head}");
+        let lock = sandbox.top().join(".git").join(format!("{name}.lock"));
+        locked_for_a_moment(lock, || repository.going_back(&git, "r1", head, head).unwrap());
+        assert_eq!(marks(&git, "r1").unwrap(), [(name, head, head)]);
+    }
+}

@@ -28,6 +28,7 @@ pub mod lock;
 mod mending;
 mod merge;
 mod message;
+mod missing_branch;
 mod new_keys;
 mod open;
 mod pack;

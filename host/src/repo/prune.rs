@@ -1,10 +1,12 @@
 //! Removing what a run has left in the repository: its references, and with them
 //! what only they hold.
 
+use std::path::Path;
+
 use git2::{ObjectType, Oid};
 
 use super::failed;
-use super::open::Repository;
+use super::open::{Repository, find_common_directory};
 use super::rollback::ROLLED_BACK;
 use super::shared::PUSHED;
 use super::undo::UNDONE;
@@ -25,6 +27,18 @@ pub struct Pruned {
 }
 
 impl Repository {
+    /// Whether a run that was started at `root_path` is one of this repository. Of a
+    /// folder that is not there any more, the next one above tells; or this repository
+    /// has moved since, and then it has the run's references.
+    pub fn has_run(&self, run: &str, root_path: &Path) -> Result<bool> {
+        let nearest = root_path.ancestors().find(|folder| folder.exists());
+        let common = nearest.and_then(|folder| find_common_directory(folder).ok());
+        if common.is_some_and(|common| common == self.common_directory()) {
+            return Ok(true);
+        }
+        Ok(!root_path.exists() && !self.references_of(&self.git()?, run)?.is_empty())
+    }
+
     /// Removes every reference of a run. Where one of them holds commits that no
     /// branch has, that needs `force`, unless they were taken back on purpose.
     pub fn prune(&self, run: &str, force: bool) -> Result<Pruned> {

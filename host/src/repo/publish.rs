@@ -21,7 +21,7 @@ use super::{commit_id, failed, pack};
 use crate::{Error, Result, crash};
 
 /// The one remote that is pushed to.
-const REMOTE: &str = "origin";
+pub(super) const REMOTE: &str = "origin";
 /// Where what others have pushed is held until it is merged.
 const FETCHED: &str = "refs/code-agent/fetched/";
 /// How often to push where others are faster each time. Each try comes with
@@ -43,7 +43,8 @@ pub enum Published {
         /// The commit.
         commit: String,
     },
-    /// It did not get there; nothing is lost, and the run can go on.
+    /// It did not get there, as far as is known; nothing is lost, and the run can go
+    /// on.
     NotPushed {
         /// Why, with git's words.
         why: String,
@@ -88,15 +89,22 @@ impl Repository {
             return Ok(Published::NotPushed { why });
         }
         let bounds = Bounds { until: Instant::now() + TIME, stopped };
-        let before = self.pushed(&self.git()?, run)?;
-        let published = self.push_and_merge(run, time, merges, &bounds);
-        if matches!(published, Err(_) | Ok(Published::NotPushed { .. } | Published::Merged { .. }))
-        {
-            self.note_pushed(&self.git()?, run, before)?;
+        self.publish_within(run, time, merges, &bounds)
+    }
+
+    fn publish_within(
+        &self,
+        run: &str,
+        time: i64,
+        merges: Merges<'_>,
+        bounds: &Bounds<'_>,
+    ) -> Result<Published> {
+        if let Some(instead) = self.not_ours_to_push(run, bounds)? {
+            return Ok(instead);
         }
-        let published = published?;
+        let published = self.push_and_merge(run, time, merges, bounds)?;
         if !matches!(published, Published::Merged { .. }) {
-            self.remove_reference(&format!("{FETCHED}{run}"))?;
+            self.forget_fetched(run)?;
         }
         Ok(published)
     }
@@ -112,6 +120,13 @@ impl Repository {
     ) -> Result<Published> {
         let longest = bounds.left();
         let tip = run_tip(&self.git()?, run)?;
+        let before = self.pushed(&self.git()?, run)?;
+        // Where nobody answers, nothing is sent, and nothing is unknown.
+        match push::ask(self, REMOTE, self.branch(), bounds) {
+            Called::Well(_) => {}
+            Called::Stopped => return Ok(Published::Stopped),
+            Called::Badly(words) | Called::NotAtAll(words) => return Ok(not_pushed(&words)),
+        }
         let (mut wanted, mut last) = (self.wanted(tip, merges)?, String::new());
         for _ in 0..TRIES {
             if (bounds.stopped)() {
@@ -123,7 +138,8 @@ impl Repository {
                     "others pushed before each try for {seconds} seconds. {last}"
                 )));
             }
-            // First, for whoever ends in the middle of it does not know.
+            // First, for whoever ends in the middle of it does not know. It is taken
+            // back only where the remote was seen without it.
             self.note_pushed(&self.git()?, run, Some(wanted))?;
             match push::push(self, REMOTE, &wanted.to_string(), self.branch(), bounds) {
                 Called::Well(words) if push::had_it_already(&words) => {
@@ -141,6 +157,9 @@ impl Repository {
             // Why a push failed is seen from what the remote has, not from
             // words that each server chooses itself.
             let Some(theirs) = self.fetched(run, bounds)? else {
+                if self.has_no_branch(bounds) {
+                    self.note_pushed(&self.git()?, run, before)?;
+                }
                 return Ok(if (bounds.stopped)() { Published::Stopped } else { not_pushed(&last) });
             };
             let git = self.git()?;
@@ -151,6 +170,7 @@ impl Repository {
             if descends(&git, theirs, tip)? {
                 return Ok(Published::UpToDate);
             }
+            self.note_pushed(&git, run, before)?;
             if descends(&git, wanted, theirs)? {
                 return Ok(not_pushed(&last));
             }
@@ -174,15 +194,13 @@ impl Repository {
     /// fetched; 0 where there is nothing to compare.
     pub fn behind_remote(&self) -> Result<usize> {
         let git = self.git()?;
-        let name = format!("refs/remotes/{REMOTE}/{}", self.branch());
-        let (Some(ours), Ok(theirs)) = (self.branch_commit(&git)?, git.refname_to_id(&name)) else {
-            return Ok(0);
-        };
+        let theirs = git.refname_to_id(&self.remote_branch());
+        let (Some(ours), Ok(theirs)) = (self.branch_commit(&git)?, theirs) else { return Ok(0) };
         let doing = "compare the branch with that of origin";
         git.graph_ahead_behind(ours, theirs).map(|(_, behind)| behind).map_err(failed(doing))
     }
 
-    fn has_remote(&self) -> Result<bool> {
+    pub(super) fn has_remote(&self) -> Result<bool> {
         match self.git()?.find_remote(REMOTE) {
             Ok(_) => Ok(true),
             Err(error) if error.code() == ErrorCode::NotFound => Ok(false),
@@ -190,8 +208,14 @@ impl Repository {
         }
     }
 
+    /// Whether the remote answers that it has no such branch.
+    fn has_no_branch(&self, bounds: &Bounds<'_>) -> bool {
+        let answer = push::ask(self, REMOTE, self.branch(), bounds);
+        matches!(answer, Called::Well(words) if !push::names(&words, self.branch()))
+    }
+
     /// What the remote's branch stands on now; none where that is not to be had.
-    fn fetched(&self, run: &str, bounds: &Bounds<'_>) -> Result<Option<Oid>> {
+    pub(super) fn fetched(&self, run: &str, bounds: &Bounds<'_>) -> Result<Option<Oid>> {
         let name = format!("{FETCHED}{run}");
         match push::fetch(self, REMOTE, self.branch(), &name, bounds) {
             Called::Well(_) => {}
@@ -253,6 +277,10 @@ impl Repository {
         sync_reference(self.common_directory(), &name)
     }
 
+    pub(super) fn forget_fetched(&self, run: &str) -> Result<()> {
+        self.remove_reference(&format!("{FETCHED}{run}"))
+    }
+
     /// Says what a person has to do where a run's work and what others have pushed
     /// don't go together.
     pub fn needs_a_person(&self, run: &str, because: &str) -> Error {
@@ -287,67 +315,5 @@ fn make_merge(
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::os::unix::fs::PermissionsExt;
-    use std::path::PathBuf;
-
-    use super::super::landing::{Lander, LandingRecord};
-    use super::super::testing::{Sandbox, land, landing, run_git, written};
-    use super::*;
-
-    /// A run with one commit that is to be pushed, and its remote.
-    fn to_push(sandbox: &Sandbox) -> (Repository, PathBuf) {
-        let remote = sandbox.top().with_file_name("remote.git");
-        sandbox.git(&["clone", "--quiet", "--bare", ".", remote.to_str().unwrap()]);
-        sandbox.git(&["remote", "add", "origin", remote.to_str().unwrap()]);
-        let repository = sandbox.open();
-        let base = repository.begin("r1").unwrap();
-        let lander = Lander::start(&repository, "r1", |_: &[LandingRecord]| Ok(())).unwrap();
-        land(&lander, landing("l1", &base, vec![written("b", "b\n")])).unwrap();
-        (repository, remote)
-    }
-
-    #[test]
-    fn what_others_have_built_on_was_not_pushed_just_now() {
-        let sandbox = Sandbox::with(&[("a", "one\n")]);
-        let (repository, remote) = to_push(&sandbox);
-        let tip = repository.tip("r1").unwrap();
-        sandbox.git(&["push", "--quiet", "origin", &format!("{tip}:main")]);
-        assert_eq!(
-            repository.publish("r1", 0, Merges::Pushed, &|| false).unwrap(),
-            Published::UpToDate
-        );
-        let who = ["-c", "user.name=x", "-c", "user.email=x"];
-        let on_top = ["commit-tree", "-m", "on top", "-p", "main", "main^{tree}"];
-        let theirs = run_git(&remote, &[&who[..], &on_top].concat());
-        run_git(&remote, &["update-ref", "refs/heads/main", &theirs]);
-        assert_eq!(
-            repository.publish("r1", 0, Merges::Pushed, &|| false).unwrap(),
-            Published::UpToDate
-        );
-        assert_eq!(run_git(&remote, &["rev-parse", "main"]), theirs);
-    }
-
-    #[test]
-    fn all_tries_together_have_one_bound() {
-        let sandbox = Sandbox::with(&[("a", "one\n")]);
-        let (repository, remote) = to_push(&sandbox);
-        let before = repository.tip("r1").unwrap();
-        // Somebody comes first each time, and slowly: all tries would take long.
-        let hook = remote.join("hooks/pre-receive");
-        fs::create_dir_all(hook.parent().unwrap()).unwrap();
-        let first = "#!/bin/sh\necho >> tries\nsleep 0.1\ngit() { env -i PATH=\"$PATH\" git -c user.name=x \
-                     -c user.email=x \"$@\"; }\ngit update-ref refs/heads/main $(git commit-tree -m \
-                     first -p main 'main^{tree}')\n";
-        fs::write(&hook, first).unwrap();
-        fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
-        let bounds = Bounds { until: Instant::now() + Duration::from_secs(3), stopped: &|| false };
-        let published = repository.push_and_merge("r1", 0, Merges::Pushed, &bounds).unwrap();
-        let Published::NotPushed { why } = published else { panic!("{published:?}") };
-        assert!(why.contains("3 seconds") || why.contains("git was ended"), "{why}");
-        let tries = fs::read_to_string(remote.join("tries")).unwrap().lines().count();
-        assert!(tries < TRIES as usize, "{tries}");
-        assert_eq!(repository.tip("r1").unwrap(), before);
-    }
-}
+#[path = "publish_tests.rs"]
+mod tests;

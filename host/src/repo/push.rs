@@ -94,6 +94,25 @@ pub(super) fn fetch(
     call(command, bounds)
 }
 
+/// Asks the remote for a branch: its name comes back if it is there.
+pub(super) fn ask(
+    repository: &Repository,
+    remote: &str,
+    branch: &str,
+    bounds: &Bounds<'_>,
+) -> Called {
+    let mut command = git(repository);
+    command.args(["ls-remote", "--quiet", "--refs", remote]);
+    command.arg(format!("refs/heads/{branch}"));
+    call(command, bounds)
+}
+
+/// Whether the remote's answer names the branch.
+pub(super) fn names(words: &str, branch: &str) -> bool {
+    let name = format!("\trefs/heads/{branch}");
+    words.lines().any(|line| line.ends_with(&name))
+}
+
 /// Whether the push found that the remote had the commit already.
 pub(super) fn had_it_already(words: &str) -> bool {
     words.lines().any(|line| line.starts_with("=\t"))
@@ -318,5 +337,7 @@ mod tests {
         assert_eq!(quoted(proxied), "via:http://proxy:1/https://host/x,https://last");
         assert!(had_it_already("To x\n=\ta:b\t[up to date]\nDone\n"));
         assert!(!had_it_already("To x\n \ta:b\tc..d\nDone\n"));
+        assert!(names("Welcome!\n0123\trefs/heads/a/b\n", "a/b"));
+        assert!(!names("Welcome!\n0123\trefs/heads/a/b\n", "b"));
     }
 }

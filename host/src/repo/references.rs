@@ -1,5 +1,6 @@
 //! The run's reference and the branch as references: making, reading, moving
-//! and syncing them. The user's working tree is `working_tree`'s business.
+//! and syncing them. The user's working tree is `working_tree`'s business, a branch
+//! that is missing `missing_branch`'s.
 
 use std::io;
 use std::path::Path;
@@ -23,7 +24,7 @@ const PACKED_TRIES: u32 = 5;
 
 impl Repository {
     /// Makes the run's reference at the branch's commit and returns that
-    /// commit. A missing branch is made from HEAD first.
+    /// commit. A missing branch is made first.
     pub fn begin(&self, run: &str) -> Result<String> {
         let name = run_reference(run)?;
         let git = self.git()?;
@@ -50,10 +51,10 @@ impl Repository {
             )));
         }
         let start = match self.branch_commit(&git)? {
-            Some(commit) => Some(commit),
-            None => git.head().ok().and_then(|head| head.target()),
+            Some(commit) => commit,
+            None => self.beginning(&git)?,
         };
-        if start.is_some_and(|commit| commit.to_string() == recorded) {
+        if start.to_string() == recorded {
             return Ok(());
         }
         let branch = self.branch();
@@ -137,16 +138,6 @@ impl Repository {
             Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
             Err(error) => Err(failed(doing())(error)),
         }
-    }
-
-    fn make_branch(&self, git: &git2::Repository) -> Result<Oid> {
-        let doing = || format!("make the branch `{}` from HEAD", self.branch());
-        let head = git.head().and_then(|head| head.peel_to_commit()).map_err(failed(doing()))?;
-        let name = self.branch_reference();
-        let make = || git.reference(&name, head.id(), false, "code-agent: made from HEAD");
-        patience::unless_locked(make).map_err(failed(doing()))?;
-        sync_reference(self.common_directory(), &name)?;
-        Ok(head.id())
     }
 
     /// Lets a branch that is checked out nowhere follow the run, if it stands

@@ -62,3 +62,19 @@ impl Repository {
         sync_reference(self.common_directory(), &name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Sandbox, locked_for_a_moment};
+
+    #[test]
+    fn a_note_that_is_locked_for_a_moment_is_written() {
+        let sandbox = Sandbox::with(&[("a", "one\n")]);
+        let repository = sandbox.open();
+        let git = repository.git().unwrap();
+        let head = git.head().unwrap().target();
+        let lock = sandbox.top().join(".git/refs/code-agent/pushed/r1.lock");
+        locked_for_a_moment(lock, || repository.note_pushed(&git, "r1", head).unwrap());
+        assert_eq!(repository.pushed(&git, "r1").unwrap(), head);
+    }
+}

@@ -105,6 +105,18 @@ pub(super) fn run_git(folder: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
 }
 
+/// Takes a step while somebody else holds a lock, who gives it up soon.
+pub(super) fn locked_for_a_moment(lock: PathBuf, step: impl FnOnce()) {
+    fs::create_dir_all(lock.parent().unwrap()).unwrap();
+    fs::write(&lock, "").unwrap();
+    let holder = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        fs::remove_file(lock).unwrap();
+    });
+    step();
+    holder.join().unwrap();
+}
+
 /// Makes folders in folders, as `mkdir d; cd d` in a loop does.
 pub(super) fn make_deep(top: &Dir, levels: u32) {
     let mut inner = top.try_clone().unwrap();

@@ -88,6 +88,16 @@ impl RunStore {
             .await
     }
 
+    /// Lets a cycle that is open begin on another commit.
+    pub async fn move_cycle(&self, cycle: u32, base: String) -> Result<()> {
+        self.write(move |change| statements::cycles::move_to(change, cycle, &base)).await
+    }
+
+    /// Whether a task of the cycle has landed something.
+    pub async fn has_landed_in(&self, cycle: u32) -> Result<bool> {
+        self.write(move |change| statements::landings::has_landed_in(change, cycle)).await
+    }
+
     /// Landings of which it is not known whether their ref has moved: their
     /// ids and commits.
     pub async fn unconfirmed_landings(&self) -> Result<Vec<(String, String)>> {

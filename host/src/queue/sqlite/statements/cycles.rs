@@ -30,6 +30,14 @@ pub(in super::super) fn start(
     })
 }
 
+pub(in super::super) fn move_to(change: &Change<'_>, cycle: u32, base: &str) -> Result<()> {
+    change.connection.execute(
+        "UPDATE cycles SET base_commit = ?3 WHERE run_id = ?1 AND cycle_number = ?2 AND ended_at IS NULL",
+        params![change.run, cycle, base],
+    )?;
+    record(change, HOST, &Event::CycleMoved { cycle, base: base.to_owned() })
+}
+
 pub(in super::super) fn standing(change: &Change<'_>) -> Result<Standing> {
     let ended = collect(
         change.connection,

@@ -70,6 +70,15 @@ pub(in super::super) fn of_run(change: &Change<'_>, landed: bool) -> Result<Vec<
     )
 }
 
+pub(in super::super) fn has_landed_in(change: &Change<'_>, cycle: u32) -> Result<bool> {
+    change.connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM landings JOIN tasks ON tasks.id = landings.task_id
+                        WHERE landings.run_id = ?1 AND landings.landed = 1 AND tasks.cycle_number = ?2)",
+        params![change.run, cycle],
+        |row| row.get(0),
+    )
+}
+
 /// Landings that the branch contains did land; the others never will. A task
 /// whose last landing is among them is done, and every other task that was in
 /// progress is pending again, for nobody works any more.
