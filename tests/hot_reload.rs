@@ -296,10 +296,10 @@ fn who_allows_it_meanwhile_has_it_taken_up() {
     assert!(said[0].contains("code-agent plugin allow"), "{said:?}");
 }
 
-#[test]
-fn what_a_run_itself_has_written_never_becomes_its_plugin() {
-    let project = project();
-    let outside = folder(&project, "");
+/// Puts a `plugins.toml` into the repository, whose components lie outside of it;
+/// returns another text for it, with which the judge would end the run.
+fn tracked_folder(project: &Project) -> String {
+    let outside = folder(project, "");
     let manifest = fs::read_to_string(outside.join("plugins.toml")).unwrap();
     let manifest = manifest
         .replace("\"judge.wasm\"", &format!("{:?}", outside.join("judge.wasm")))
@@ -307,22 +307,92 @@ fn what_a_run_itself_has_written_never_becomes_its_plugin() {
     project.write(&[("agents/plugins.toml", &manifest)]);
     project.git(&["add", "--all"]);
     project.git(&["commit", "--quiet", "--message=Plugins"]);
-    let lenient = manifest.replace("\"go on\"", "\"goal met\"");
+    manifest.replace("\"go on\"", "\"goal met\"")
+}
+
+/// A run whose first cycle's worker does as `writes` says to the plugins in `folder`:
+/// they are not taken up, and the run can't go on with them.
+#[track_caller]
+fn never_taken_up(project: &Project, folder: &Path, writes: Rule) {
     let mut script = script(&[DENIED; 3]);
-    let writes = writer("Write 1", "agents/plugins.toml", &lenient);
     script.rules.insert(0, writes);
     let server = ModelServer::start(script).unwrap();
-    let mut command = command(&project, &project.path().join("agents"), &server);
-    let ended = run_with(command.args(["--branch", "main"]), &server, 3, |_| {}).expect_code(3);
-    assert_eq!(project.read("agents/plugins.toml"), lenient, "it landed like any other file");
-    assert_eq!(reasons(&project), [SAW; 3]);
+    let mut command = command(project, folder, &server);
+    command.args(["--branch", "main", "--keep-checkouts"]);
+    let ended = run_with(&mut command, &server, 3, |_| {}).expect_code(3);
+    assert_eq!(reasons(project), [SAW; 3]);
     let said = warnings(&ended);
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(said[0].contains("the run itself may have written "), "{said:?}");
-    assert!(said[0].contains("agents/plugins.toml"), "{said:?}");
+    assert!(said[0].contains("/agents"), "{said:?}");
 
     let before = project.fingerprint();
-    let resumed = run(crate::program::resume(&project).args(["--max-cycles", "5"])).expect_code(2);
+    let resumed = run(crate::program::resume(project).args(["--max-cycles", "5"])).expect_code(2);
     assert!(resumed.stderr.contains("the run itself has changed "), "{}", resumed.stderr);
     assert_eq!(project.fingerprint(), before);
+}
+
+#[test]
+fn what_a_run_itself_has_written_never_becomes_its_plugin() {
+    let project = project();
+    let lenient = tracked_folder(&project);
+    let writes = writer("Write 1", "agents/plugins.toml", &lenient);
+    never_taken_up(&project, &project.path().join("agents"), writes);
+    assert_eq!(project.read("agents/plugins.toml"), lenient, "it landed like any other file");
+}
+
+#[test]
+fn not_even_through_a_folder_that_became_a_link() {
+    let project = project();
+    tracked_folder(&project);
+    let command = "mkdir ~/agents && sed 's/\"go on\"/\"goal met\"/' agents/plugins.toml \
+                   > ~/agents/plugins.toml && rm -r agents && ln -s ~/agents agents";
+    let finish =
+        json!({ "success": true, "summary": "Linked.", "notes": [], "include_files": ["agents"] });
+    let writes = Rule::worker(&["Task: Write 1\n"])
+        .turn(call("run_command", json!({ "command": command })))
+        .turn(call("finish_task", finish));
+    let agents = project.path().join("agents");
+    never_taken_up(&project, &agents, writes);
+    let linked = fs::read_link(&agents).unwrap();
+    assert!(linked.starts_with(project.beside("cache")), "{} landed", linked.display());
+}
+
+#[test]
+fn not_even_in_another_working_tree() {
+    let project = project();
+    let lenient = tracked_folder(&project);
+    let beside = project.beside("beside");
+    project.git(&["switch", "--quiet", "--create", "other"]);
+    project.git(&["worktree", "add", "--quiet", beside.to_str().unwrap(), "main"]);
+    let writes = writer("Write 1", "agents/plugins.toml", &lenient);
+    never_taken_up(&project, &beside.join("agents"), writes);
+    let there = fs::read_to_string(beside.join("agents/plugins.toml")).unwrap();
+    assert_eq!(there, lenient, "it landed like any other file");
+}
+
+#[test]
+fn what_commands_may_have_written_is_no_plugin_of_a_run_that_goes_on() {
+    let project = project();
+    let folder = folder(&project, "");
+    let component = fs::read(folder.join("judge.wasm")).unwrap();
+    let server = ModelServer::start(script(&[DENIED; 4])).unwrap();
+    let mut command = command(&project, &folder, &server);
+    let change = |cycle| {
+        if cycle == 3 {
+            replace_judge(&folder);
+        }
+    };
+    run_with(command.arg("--allow-write").arg(&folder), &server, 3, change).expect_code(3);
+    let mut resume = crate::program::resume(&project);
+    resume.args(["--max-cycles", "4"]);
+    let refused = run(&mut resume).expect_code(2);
+    assert!(refused.stderr.contains("one of its commands may have"), "{}", refused.stderr);
+
+    fs::write(folder.join("judge.wasm"), component).unwrap();
+    let running = start(&mut resume);
+    server.meet("begun 4", 2).unwrap();
+    server.meet("changed 4", 2).unwrap();
+    running.finish().expect_code(3);
+    assert_eq!(reasons(&project), [SAW; 4], "what is as it was is no trouble");
 }

@@ -26,6 +26,7 @@ mod faults;
 mod filters;
 mod frozen;
 mod going_back;
+mod greedy;
 mod half_moves;
 mod hostile_inputs;
 mod hostile_planners;

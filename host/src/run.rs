@@ -7,6 +7,7 @@
 mod commands;
 mod ending;
 mod going_on;
+mod own_plugins;
 mod spending;
 mod telling;
 
@@ -135,7 +136,7 @@ impl Run {
         let store = Database::open(&database_path(&options))?.run(id, clock.clone());
         settle(&store, &repository).await?;
         let spending = Spending::read(&store, &options, &models).await?;
-        refuse_own_plugins(&store, &repository, &plugins).await?;
+        own_plugins::refuse(&store, &repository, &checkouts, &options, &plugins).await?;
         let tip = repository.tip(id)?;
         store.resumed(tip.clone(), options.max_cycles, options.max_workers).await?;
         going_on::begin_anew(&store, &repository, &tip).await?;
@@ -275,26 +276,6 @@ fn replaying(mut options: Options) -> Result<(Options, Option<Arc<Replay>>)> {
 /// was to be.
 fn pushes(options: &Options) -> bool {
     options.push && options.auto_commit && options.replay.is_none()
-}
-
-/// What a run has landed becomes no plugin of it, not even when it goes on: its own
-/// work would judge itself.
-async fn refuse_own_plugins(
-    store: &RunStore,
-    repository: &Repository,
-    plugins: &Current,
-) -> Result<()> {
-    let landed: Vec<String> = store.landed().await?.into_iter().map(|(_, commit)| commit).collect();
-    for file in plugins.files() {
-        if repository.have_changed(&landed, &file)? {
-            return Err(Error::usage(format!(
-                "the run itself has changed {}, so it can't go on with the plugins there; name a folder outside of \
-                 the repository with --plugins, or start another run",
-                file.display()
-            )));
-        }
-    }
-    Ok(())
 }
 
 fn refuse_replay(options: &Options) -> Result<()> {

@@ -9,6 +9,7 @@ mod handing_in;
 mod landing;
 mod merge_queue;
 mod models;
+mod places;
 mod red_branch;
 mod rights;
 mod scope;
@@ -23,6 +24,7 @@ pub use handing_in::{note_lost, note_outside};
 pub use landing::{Check, ClaimLanding, NotLanded, RunLog};
 pub use merge_queue::{MergeBench, MergeQueue};
 pub use models::{RoleModel, RoleModels};
+pub use places::most_at_work;
 pub use rights::{Grant, Rights};
 pub use scope::{FilePaths, Scope};
 pub use slot::Slot;
@@ -113,16 +115,18 @@ impl Agent {
         *self.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs blocking work on the checkout where it holds nobody up.
+    /// Runs blocking work on the checkout where it holds nobody up, when there is a
+    /// place for it.
     pub async fn in_checkout<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Checkout) -> Result<T, CallError> + Send + 'static,
     ) -> Result<T, CallError> {
         let checkout = self.slot.checkout.clone();
         let busy = self.slot.busy.clone().read_owned().await;
+        let place = places::place().await;
         let work = move || {
             let outcome = work(&checkout);
-            drop(busy);
+            drop((busy, place));
             outcome
         };
         match tokio::task::spawn_blocking(work).await {

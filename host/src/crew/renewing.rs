@@ -29,15 +29,15 @@ impl HostCrew {
         }
     }
 
-    /// Whether the run's own work may be what a file holds: by landing it in the
+    /// Whether the run's own work may be what a file holds: by landing it in a
     /// working tree, or by a command that may write there.
     fn can_have_written(&self, file: &Path) -> Result<bool> {
-        let reaches = |sandbox: &Sandbox| {
-            let mut opened = sandbox.access.writable.iter();
-            // Without walls a command writes wherever the user does.
-            sandbox.abilities.is_none() || opened.any(|folder| file.starts_with(folder))
-        };
+        // Without walls a command writes wherever the user does.
+        let reaches =
+            |sandbox: &Sandbox| sandbox.abilities.is_none() || sandbox.access.lets_write(file);
         let reached = self.sandbox.as_deref().is_some_and(reaches);
-        Ok(reached || self.repository.holds(file, &self.begun_on)?)
+        Ok(reached
+            || self.checkouts.are_around(file)
+            || self.repository.holds(file, &self.begun_on)?)
     }
 }

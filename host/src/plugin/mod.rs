@@ -17,6 +17,7 @@ mod limits;
 mod machine;
 pub mod manifest;
 mod meter;
+mod names;
 mod reload;
 mod schema;
 mod spec;

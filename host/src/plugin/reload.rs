@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::consent::Consent;
 use super::folder::{self, Contents, PluginFolder};
 use super::manifest::FILE_NAME;
-use super::{Choice, Plugins, Source, consent};
+use super::names::{links, names};
+use super::{Choice, Plugin, Plugins, Source, consent};
 use crate::{Error, Result};
 
 /// A run's plugins, as they are now.
@@ -103,8 +104,8 @@ impl Current {
         if found.iter().map(PluginFolder::contents).eq(before.contents.iter().cloned()) {
             return Ok(None);
         }
-        let pairs = before.contents.iter().zip(&found);
-        for path in pairs.flat_map(|(was, now)| changed_files(before, was, now)) {
+        let pairs = self.source.folders.iter().zip(before.contents.iter().zip(&found));
+        for path in pairs.flat_map(|(named, (was, now))| changed_files(before, named, was, now)) {
             if is_the_runs(&path)? {
                 return Err(Error::usage(format!(
                     "the run itself may have written {}, for it belongs to the run's repository or lies where commands \
@@ -123,9 +124,23 @@ impl Current {
 
     /// The files that the plugins are made of, by all their names.
     pub fn files(&self) -> Vec<PathBuf> {
-        let manifests = self.source.folders.iter().map(|folder| folder.join(FILE_NAME));
+        self.files_where(true, |_| true)
+    }
+
+    /// The same of those that are not what they were when this was written down.
+    pub fn files_unlike(&self, recorded: &Contents) -> Vec<PathBuf> {
+        let manifest = self.plugins().contents().manifest;
+        self.files_where(manifest != recorded.manifest, |plugin| {
+            recorded.components.get(&plugin.entry.name) != Some(&plugin.sha256)
+        })
+    }
+
+    fn files_where(&self, manifests: bool, is_meant: impl Fn(&Plugin) -> bool) -> Vec<PathBuf> {
+        let folders = self.source.folders.iter().filter(|_| manifests);
+        let manifests = folders.map(|folder| folder.join(FILE_NAME));
         let plugins = self.plugins();
-        let components = plugins.loaded.iter().map(|plugin| plugin.entry.component.clone());
+        let meant = plugins.loaded.iter().filter(|plugin| is_meant(plugin));
+        let components = meant.map(|plugin| plugin.entry.component.clone());
         manifests.chain(components).flat_map(|file| names(&file)).collect()
     }
 
@@ -141,22 +156,22 @@ impl Current {
 }
 
 /// The files of a folder that are not what they were: those that came, went or have
-/// another content, by all their names.
-fn changed_files(before: &Plugins, was: &Contents, now: &PluginFolder) -> Vec<PathBuf> {
+/// another content, by all their names, and the links that lead to the folder.
+fn changed_files(
+    before: &Plugins,
+    named: &Path,
+    was: &Contents,
+    now: &PluginFolder,
+) -> Vec<PathBuf> {
     let contents = now.contents();
-    let manifest = (was.manifest != contents.manifest).then(|| now.path.join(FILE_NAME));
+    if *was == contents {
+        return Vec::new();
+    }
+    let manifest = (was.manifest != contents.manifest).then(|| named.join(FILE_NAME));
     let (was, is) = (&was.components, &contents.components);
     let old = before.loaded.iter().map(|plugin| &plugin.entry);
     let entries = old.chain(now.plugins.iter().map(|found| &found.entry));
     let changed = entries.filter(|entry| was.get(&entry.name) != is.get(&entry.name));
     let files = manifest.into_iter().chain(changed.map(|entry| entry.component.clone()));
-    files.flat_map(|file| names(&file)).collect()
-}
-
-/// What a file is called where its folder really lies, and what it really is where
-/// it is a link.
-fn names(file: &Path) -> Vec<PathBuf> {
-    let folder = file.parent().and_then(|folder| folder.canonicalize().ok());
-    let named = folder.zip(file.file_name()).map(|(folder, name)| folder.join(name));
-    named.into_iter().chain(file.canonicalize().ok()).collect()
+    links(named).into_iter().chain(files.flat_map(|file| names(&file))).collect()
 }

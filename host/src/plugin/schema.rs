@@ -34,6 +34,25 @@ const NAMED: [&str; 5] =
 const LISTED: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
 /// What holds a text.
 const TEXTS: [&str; 5] = ["$ref", "description", "format", "pattern", "title"];
+/// What holds a list of values.
+const VALUES: [&str; 2] = ["enum", "examples"];
+/// What holds a number.
+const NUMBERS: [&str; 2] = ["maximum", "minimum"];
+/// The same; earlier drafts have a boolean there.
+const EXCLUSIVE: [&str; 2] = ["exclusiveMaximum", "exclusiveMinimum"];
+/// What holds a whole number from 0 on.
+const COUNTS: [&str; 8] = [
+    "maxContains",
+    "maxItems",
+    "maxLength",
+    "maxProperties",
+    "minContains",
+    "minItems",
+    "minLength",
+    "minProperties",
+];
+/// What holds true or false.
+const BOOLEANS: [&str; 4] = ["deprecated", "readOnly", "uniqueItems", "writeOnly"];
 
 /// Checks a tool's parameters; the sentence says what is wrong with them.
 pub(super) fn check(text: &str) -> Result<(), String> {
@@ -81,11 +100,6 @@ fn keyword<'a>(key: &str, value: &'a Value, way: &mut Vec<&'a str>) -> Result<()
         return Err(format!("more than {DEEPEST} schemas within each other"));
     }
     match (key, value) {
-        ("type", value) if !is_type(value) => {
-            Err(wrong(way, &format!("is none of {}, nor a list of these", TYPES.join(", "))))
-        }
-        ("required", value) if !is_list_of_texts(value) => Err(wrong(way, "is no list of names")),
-        ("enum", value) if !value.is_array() => Err(wrong(way, "is no list of values")),
         // Earlier drafts have a list there.
         ("items", Value::Array(list)) => all(list, way),
         (key, value) if ONE.contains(&key) => schema(value, way),
@@ -94,9 +108,34 @@ fn keyword<'a>(key: &str, value: &'a Value, way: &mut Vec<&'a str>) -> Result<()
             Some(list) if !list.is_empty() => all(list, way),
             _ => Err(wrong(way, "is no list of schemas")),
         },
-        (key, value) if TEXTS.contains(&key) && !value.is_string() => Err(wrong(way, "is no text")),
-        _ => Ok(()),
+        (key, value) => fits(key, value).map_err(|why| wrong(way, &why)),
     }
+}
+
+/// Checks what a keyword holds that holds no schemas; one that is not known may hold
+/// anything.
+fn fits(key: &str, value: &Value) -> Result<(), String> {
+    if key == "type" && !is_type(value) {
+        return Err(format!("is none of {}, nor a list of these", TYPES.join(", ")));
+    }
+    let (is_right, otherwise) = match key {
+        "required" => (is_list_of_texts(value), "is no list of names"),
+        "dependentRequired" => (
+            value.as_object().is_some_and(|lists| lists.values().all(is_list_of_texts)),
+            "is no object of lists of names",
+        ),
+        "multipleOf" => (value.as_f64().is_some_and(|number| number > 0.0), "is no number above 0"),
+        key if VALUES.contains(&key) => (value.is_array(), "is no list of values"),
+        key if TEXTS.contains(&key) => (value.is_string(), "is no text"),
+        key if NUMBERS.contains(&key) => (value.is_number(), "is no number"),
+        key if EXCLUSIVE.contains(&key) => {
+            (value.is_number() || value.is_boolean(), "is no number")
+        }
+        key if COUNTS.contains(&key) => (is_count(value), "is no whole number from 0 on"),
+        key if BOOLEANS.contains(&key) => (value.is_boolean(), "is neither true nor false"),
+        _ => return Ok(()),
+    };
+    if is_right { Ok(()) } else { Err(otherwise.to_owned()) }
 }
 
 fn named<'a>(value: &'a Value, way: &mut Vec<&'a str>) -> Result<(), String> {
@@ -125,6 +164,11 @@ fn is_list_of_texts(value: &Value) -> bool {
     value.as_array().is_some_and(|list| list.iter().all(Value::is_string))
 }
 
+/// Also `3.0`, which is 3 for a JSON Schema.
+fn is_count(value: &Value) -> bool {
+    value.as_f64().is_some_and(|number| number >= 0.0 && number.fract() == 0.0)
+}
+
 /// The way is the component's own words: shown in part, and without what a terminal
 /// would obey.
 fn wrong(way: &[&str], why: &str) -> String {
@@ -147,6 +191,10 @@ mod tests {
                 "properties": {"many": {"type": "array", "items": {"$ref": "$defs/One"}},
                 "any": {"anyOf": [{"type": "null"}, {"const": 1, "description": "One."}]},
                 "two": {"items": [{}, false]}, "properties": {"default": {"type": 3}}}}"#,
+            r#"{"type": "object", "minProperties": 0, "maxProperties": 3.0, "examples": [{}], "properties": {
+                "a": {"minimum": -1.5, "maximum": 1e9, "multipleOf": 0.1, "exclusiveMinimum": true},
+                "b": {"minLength": 0, "uniqueItems": false, "default": {"minLength": "x"}},
+                "minLength": {"const": {"minLength": "x"}}}, "dependentRequired": {"a": ["b"]}}"#,
         ] {
             assert_eq!(check(right), Ok(()), "{right}");
         }
@@ -190,6 +238,16 @@ mod tests {
                 of(r#""properties": {"a": {"description": 1}}"#),
                 "`properties/a/description` is no text",
             ),
+            (of(r#""properties": {"a": {"minimum": "1"}}"#), "`properties/a/minimum` is no number"),
+            (of(r#""not": {"exclusiveMaximum": [1]}"#), "`not/exclusiveMaximum` is no number"),
+            (of(r#""$defs": {"a": {"multipleOf": 0}}"#), "`$defs/a/multipleOf` is no number above"),
+            (of(r#""items": {"maxItems": "three"}"#), "`items/maxItems` is no whole number"),
+            (of(r#""minLength": -1"#), "`minLength` is no whole number from 0 on"),
+            (of(r#""maxLength": 1.5"#), "`maxLength` is no whole number from 0 on"),
+            (of(r#""uniqueItems": "yes""#), "`uniqueItems` is neither true nor false"),
+            (of(r#""readOnly": 1"#), "`readOnly` is neither true nor false"),
+            (of(r#""examples": {"a": 1}"#), "`examples` is no list of values"),
+            (of(r#""dependentRequired": {"a": "b"}"#), "`dependentRequired` is no object of lists"),
             (of(r#""properties": {"a\u001b[2J": 1}"#), "`properties/a[2J` is no schema"),
             (of(&format!(r#""x": {}1{}"#, "[".repeat(500), "]".repeat(500))), "no JSON"),
             (of(&format!(r#""x": "{}""#, "x".repeat(LONGEST))), "longer than 16384 bytes"),

@@ -238,6 +238,12 @@ impl Checkouts {
         self.run_folder.keep.then_some(&*self.run_folder.path)
     }
 
+    /// Whether a file, by where it really lies, is in this or another run's checkouts
+    /// or beside them, where commands write.
+    pub fn are_around(&self, file: &Path) -> bool {
+        self.run_folder.path.parent().is_some_and(|folder| file.starts_with(folder))
+    }
+
     /// How many bytes of disk they take, temporary files of commands included.
     pub fn disk_use(&self) -> u64 {
         let entries = WalkBuilder::new(&self.run_folder.path)

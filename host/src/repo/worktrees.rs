@@ -27,28 +27,37 @@ pub(super) struct Holder {
 /// files are read directly: libgit2 opens a working tree only where its folder
 /// is there, and git counts the others too.
 pub(super) fn holders(repository: &Repository) -> Result<Vec<Holder>> {
-    let common = repository.common_directory();
     let wanted = repository.branch_reference();
     let mut holders = Vec::new();
+    for (directory, top) in all(repository)? {
+        if has_branch(&directory, &wanted)? {
+            holders.push(Holder { top });
+        }
+    }
+    Ok(holders)
+}
+
+/// The top folders of all working trees, whatever they have checked out.
+pub(super) fn tops(repository: &Repository) -> Result<Vec<PathBuf>> {
+    Ok(all(repository)?.into_iter().map(|(_, top)| top).collect())
+}
+
+/// All working trees: the git directory of each, and its top folder.
+fn all(repository: &Repository) -> Result<Vec<(PathBuf, PathBuf)>> {
+    let common = repository.common_directory();
     let main = git2::Repository::open(common)
         .map_err(failed(format!("open the repository at {}", common.display())))?;
-    if let Some(top) = main.workdir()
-        && has_branch(common, &wanted)?
-    {
-        holders.push(Holder { top: top.to_owned() });
-    }
+    let main = main.workdir().map(|top| (common.to_owned(), top.to_owned()));
+    let mut found: Vec<_> = main.into_iter().collect();
     for linked in linked_directories(common)? {
-        if !has_branch(&linked, &wanted)? {
-            continue;
-        }
         let Some(link) = read(&linked.join("gitdir"))? else { continue };
         // The file names the `.git` file of the working tree; newer versions
         // of git may write it relative to the folder that it lies in.
         let dot_git = linked.join(link.trim_end_matches(['\n', '\r']));
-        let Some(top) = dot_git.parent() else { continue };
-        holders.push(Holder { top: top.to_owned() });
+        let Some(top) = dot_git.parent().map(Path::to_owned) else { continue };
+        found.push((linked, top));
     }
-    Ok(holders)
+    Ok(found)
 }
 
 fn linked_directories(common: &Path) -> Result<Vec<PathBuf>> {

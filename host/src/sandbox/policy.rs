@@ -47,6 +47,15 @@ impl Access {
         }
         Ok(())
     }
+
+    /// Whether commands may write a file, by where it really lies, because the user
+    /// has opened a folder for them.
+    pub fn lets_write(&self, file: &Path) -> bool {
+        self.writable.iter().any(|folder| {
+            let really = folder.canonicalize();
+            file.starts_with(folder) || really.is_ok_and(|folder| file.starts_with(folder))
+        })
+    }
 }
 
 /// What one command may use.

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use super::command::{self, RUN_COMMAND};
@@ -15,6 +16,9 @@ use crate::types::{CallError, ToolCall, ToolResult, ToolSpec};
 /// More calls in one go than any model makes; a component that sends more
 /// is told so.
 const MOST_CALLS: usize = 128;
+/// Of them, readers that run at the same time: more would only stand before those of
+/// other agents.
+const MOST_READERS: usize = 8;
 
 /// The tools for an agent in whose name these rights may be used.
 pub fn specs(agent: &Agent, rights: Rights) -> Vec<ToolSpec> {
@@ -83,15 +87,20 @@ pub async fn call_all(
     }
     let mut results = Vec::with_capacity(calls.len());
     let mut readers: Vec<(String, AbortOnDrop)> = Vec::new();
+    let places = Arc::new(Semaphore::new(MOST_READERS));
     for call in calls {
         if writes(agent, rights, &call.name) {
             // A reader that comes before a writer sees the files as they were.
             collect(&mut readers, &mut results).await;
             results.push(into_result(call.id.clone(), call_one(agent, rights, &call).await));
         } else {
-            let agent = agent.clone();
+            let (agent, places) = (agent.clone(), places.clone());
             let id = call.id.clone();
-            let reader = tokio::spawn(async move { call_one(&agent, rights, &call).await });
+            let reader = tokio::spawn(async move {
+                // An error only from a semaphore that is closed, and this one never is.
+                let _place = places.acquire().await;
+                call_one(&agent, rights, &call).await
+            });
             readers.push((id, AbortOnDrop(reader)));
         }
     }

@@ -24,6 +24,7 @@ pub use recorder::Recorder;
 pub use replay::{LandingTurn, Replay, Turn};
 pub use talk::{Asked, CallTranscript, Talk};
 
+use crate::Result;
 use crate::clock::Clock;
 use crate::plugin::folder::Contents;
 use crate::types::{CallError, CheckResult, Reply, Role, ToolResult, ToolSpec};
@@ -34,6 +35,21 @@ pub const FILE_NAME: &str = "transcript.jsonl";
 /// Where the transcript of a run lies whose database is in `folder`.
 pub fn path(folder: &Path, run: &str) -> PathBuf {
     folder.join("runs").join(run).join(FILE_NAME)
+}
+
+/// What the calls were last made with, as this transcript says; none where it says
+/// nothing of it, or is not there.
+pub fn last_plugins(path: &Path) -> Result<Option<Contents>> {
+    let mut last = None;
+    if !path.exists() {
+        return Ok(last);
+    }
+    for line in Lines::open(path)? {
+        if let Entry::Plugins(contents) = line?.entry {
+            last = Some(contents);
+        }
+    }
+    Ok(last)
 }
 
 /// One line.
