@@ -37,7 +37,10 @@ struct Hunk<'a> {
 
 /// All files that changed, as they were. `diffs` lead from now to then, each from
 /// the older to the newer state; `now` reads a file as it is.
-pub fn before(diffs: &[String], now: impl Fn(&str) -> Option<String>) -> BTreeMap<String, Then> {
+pub fn before(
+    diffs: &[String],
+    mut now: impl FnMut(&str) -> Option<String>,
+) -> BTreeMap<String, Then> {
     let mut past = BTreeMap::new();
     for diff in diffs {
         for change in changes(diff) {

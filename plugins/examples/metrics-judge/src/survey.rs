@@ -16,6 +16,11 @@ const MOST_FILES: u32 = 5_000;
 const LARGEST: u32 = 1 << 19;
 /// In bytes: what all files together may hold.
 const MOST_BYTES: usize = 64 << 20;
+/// So many lines may they have: of each a few bytes are kept, and memory is
+/// limited.
+const MOST_LINES: usize = 2_000_000;
+/// In bytes: what the changed files may hold, whose texts are kept as they were.
+const MOST_CHANGED_BYTES: usize = 32 << 20;
 /// So many commits back is the cycle's start looked for.
 const MOST_COMMITS: u32 = 200;
 /// The host ends a diff that it cuts with this.
@@ -54,7 +59,13 @@ pub fn survey(base: &str, head: &str) -> Result<Survey, Error> {
         let after = metrics::total(now.values());
         return Ok(Survey { before: None, after, changed: Vec::new(), gaps });
     };
-    let past = past::before(&diffs, |path| read(path).ok().flatten());
+    let mut left = MOST_CHANGED_BYTES;
+    let past = past::before(&diffs, |path| {
+        let text = read(path).ok().flatten()?;
+        left = left.checked_sub(text.len())?;
+        Some(text)
+    });
+    drop(diffs);
     let now = current(&past, &mut gaps)?;
     let unknown = past.values().filter(|then| **then == Then::Unknown).count();
     if unknown > 0 {
@@ -107,7 +118,7 @@ fn current(
     gaps: &mut Vec<String>,
 ) -> Result<BTreeMap<String, FileMetrics>, Error> {
     let listing = files::list(&language::globs(), MOST_FILES)?;
-    let mut bytes = 0;
+    let (mut bytes, mut lines) = (0, 0);
     let mut cut = listing.truncated;
     let mut found = BTreeMap::new();
     for path in listing.paths {
@@ -116,12 +127,14 @@ fn current(
             continue;
         }
         let Some(text) = read(&path)? else { continue };
+        let file = metrics::measure(&text, language);
         bytes += text.len();
-        if bytes > MOST_BYTES {
+        lines += file.lines;
+        if bytes > MOST_BYTES || lines > MOST_LINES {
             cut = true;
             break;
         }
-        found.insert(path, metrics::measure(&text, language));
+        found.insert(path, file);
     }
     if cut {
         gaps.push(format!("Only the first {} files are measured.", found.len()));
