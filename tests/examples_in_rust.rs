@@ -2,6 +2,7 @@
 //! tools, and the judge among them judges.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -73,6 +74,38 @@ fn outline_tells_where_things_are() {
     let finished = finish_task("Nothing to do.").expects(&["`a b` is no name"]);
     let turns = vec![outlined, defined, used, wrong, finished];
     try_tool(&project, "outline", turns);
+}
+
+#[test]
+#[ignore = "needs a component with C in it: cargo xtask plugins --examples"]
+fn outline_leaves_out_links_that_lead_nowhere_or_outside() {
+    let project = Project::new(&[("shelf.py", "def put(): pass\n")]);
+    symlink("nowhere", project.path().join("dangling.py")).unwrap();
+    symlink("/etc/hostname", project.path().join("outside.py")).unwrap();
+    let mut command = program(&project);
+    command.args(["plugin", "run", "outline", "{}", "--plugins"]).arg(example("outline"));
+    let told = run(command.arg("--root-path").arg(project.path())).expect_code(0).stdout;
+    assert!(told.contains("dangling.py (left out: not found: dangling.py does not"), "{told}");
+    assert!(told.contains("outside.py (left out: denied: outside.py leads out of "), "{told}");
+    assert!(told.ends_with("shelf.py (Python, 1 lines)\n  1: def put()\n"), "{told}");
+}
+
+#[test]
+fn the_metrics_judge_leaves_out_links_that_lead_nowhere_or_outside() {
+    let project = Project::without_git();
+    let case = r#"
+        folder = "project"
+        [[replies]]
+        calls = [{ name = "submit_verdict", arguments = { decision = "stop", goal_met = true, reasoning = "Linked." } }]
+        expects = ["| Source files | 1 | 1 | 0 |", "2 files can't be read and are left out, `dangling.py` first"]
+        [expect]
+        answer = { decision = "stop" }
+    "#;
+    let place = project.beside("metrics-judge/tests/project");
+    fs::create_dir_all(&place).unwrap();
+    symlink("nowhere", place.join("dangling.py")).unwrap();
+    symlink("/etc/hostname", place.join("outside.py")).unwrap();
+    play(&project, "metrics-judge", case, [("a.py".to_owned(), "a\n".to_owned())].into_iter());
 }
 
 /// Says so much that it has to be fetched in pieces.
