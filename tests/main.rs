@@ -38,6 +38,7 @@ mod library;
 mod merge_queue;
 mod merging;
 mod models;
+mod new_plugins;
 mod plugin_command;
 mod plugin_trial;
 mod program;
