@@ -1,5 +1,6 @@
 //! `code-agent plugin new`: the README leads to a plugin of one's own by the commands
-//! that the program prints. `cargo xtask walk-through` carries them out.
+//! that the program prints, and a new worker loses nothing that commands made.
+//! `cargo xtask walk-through` carries the README's commands out.
 
 use std::fs;
 use std::path::Path;
@@ -58,4 +59,23 @@ fn the_version_of_rust_is_that_of_the_sdk() {
     let own = fs::read_to_string(folder.join("README.md")).unwrap();
     assert!(own.contains(&format!("It needs Rust {version} or newer")), "{own}");
     assert!(readme().contains(&format!("in Rust ({version} or newer")));
+}
+
+#[test]
+fn a_new_worker_asks_which_files_of_commands_would_be_lost() {
+    for (language, file) in
+        [("rust", "src/lib.rs"), ("python", "plugin.py"), ("javascript", "plugin.js")]
+    {
+        let project = Project::without_git();
+        made(&project, language, "worker");
+        let folder = project.path().join("my-judge");
+        let source = fs::read_to_string(folder.join(file)).unwrap();
+        assert!(source.contains("prepare(") && source.contains("include_files"), "{source}");
+        // What `plugin test` plays.
+        assert!(folder.join("tests/left-out.toml").is_file(), "{language}");
+        if language != "rust" {
+            let world = fs::read_to_string(folder.join("wit/world.wit")).unwrap();
+            assert!(world.contains("import code-agent:plugin/git-write@0.1.0;"), "{world}");
+        }
+    }
 }
