@@ -2,12 +2,14 @@
 //! components need compilers that not every machine has: `cargo xtask test` builds
 //! those that it can, makes their tests, and says which it leaves out.
 
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use model_server::{ModelServer, Rule, Script, call, finish_task};
 use serde_json::json;
 
-use crate::program::{Ended, bare, default_plugins, model, run};
+use crate::program::{Ended, bare, default_plugins, model, program, run};
 use crate::project::Project;
 use crate::scripts::{content_judge, domain, edit, plan, write_file, writer};
 
@@ -89,4 +91,33 @@ fn validate_tells_a_worker_which_files_are_broken() {
     run_with(&project, "validate", 1, rules).expect_code(0);
     assert_eq!(project.read("config.json"), "{\"a\": 1}\n");
     project.assert_sound();
+}
+
+#[test]
+#[ignore = "needs a component in JavaScript: cargo xtask plugins --examples"]
+fn validate_leaves_out_what_it_cannot_read_and_says_why() {
+    let project = Project::new(&[("good.json", "{}\n")]);
+    let at = |name: &str| project.path().join(name);
+    // Sound, but too large to be read in one piece.
+    let list = |length: usize| format!("[{}1]\n", "1,".repeat(length / 2));
+    fs::write(at("large.json"), list(10 << 20)).unwrap();
+    fs::write(at("large.yaml"), list(128 << 10)).unwrap();
+    fs::write(at("most.json"), list((10 << 20) - 4)).unwrap();
+    symlink("nowhere", at("dangling.json")).unwrap();
+    symlink("/etc/hostname", at("outside.yml")).unwrap();
+    let validate = |arguments: &str| {
+        let mut command = program(&project);
+        command.args(["plugin", "run", "validate_files", arguments]);
+        run(command.arg("--plugins").arg(example("validate")).arg("--root-path").arg(at("")))
+    };
+    let all = validate("{}").expect_code(0).stdout;
+    let lines: Vec<&str> = all.lines().collect();
+    assert_eq!(lines[0], "dangling.json: left out: dangling.json does not exist");
+    assert_eq!(lines[1], "large.json: left out: it is larger than 10 MiB");
+    assert_eq!(lines[2], "large.yaml: left out: it is larger than 128 KiB");
+    assert!(lines[3].starts_with("outside.yml: left out: outside.yml leads out of "), "{all}");
+    assert_eq!(lines[4..], ["Files: 2, no problem, left out: 4."]);
+    // What a model names, it hears about at once.
+    let named = validate(r#"{"paths": ["good.json", "dangling.json"]}"#).expect_code(1);
+    assert!(named.stderr.contains("there is no file dangling.json"), "{}", named.stderr);
 }

@@ -1,13 +1,15 @@
 //! The examples of plugins in Rust, in runs of the real program: models use their
 //! tools, and the judge among them judges.
 
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use model_server::{ModelServer, Rule, Script, Turn, call, finish_task, submit_verdict};
 use serde_json::json;
 
-use crate::program::{bare, default_plugins, model, run};
+use crate::program::{bare, default_plugins, model, program, run};
 use crate::project::Project;
 use crate::scripts::{content_judge, domain, plan, write_file, writer};
 
@@ -74,6 +76,38 @@ fn outline_tells_where_things_are() {
     try_tool(&project, "outline", turns);
 }
 
+#[test]
+#[ignore = "needs a component with C in it: cargo xtask plugins --examples"]
+fn outline_leaves_out_links_that_lead_nowhere_or_outside() {
+    let project = Project::new(&[("shelf.py", "def put(): pass\n")]);
+    symlink("nowhere", project.path().join("dangling.py")).unwrap();
+    symlink("/etc/hostname", project.path().join("outside.py")).unwrap();
+    let mut command = program(&project);
+    command.args(["plugin", "run", "outline", "{}", "--plugins"]).arg(example("outline"));
+    let told = run(command.arg("--root-path").arg(project.path())).expect_code(0).stdout;
+    assert!(told.contains("dangling.py (left out: not found: dangling.py does not"), "{told}");
+    assert!(told.contains("outside.py (left out: denied: outside.py leads out of "), "{told}");
+    assert!(told.ends_with("shelf.py (Python, 1 lines)\n  1: def put()\n"), "{told}");
+}
+
+#[test]
+fn the_metrics_judge_leaves_out_links_that_lead_nowhere_or_outside() {
+    let project = Project::without_git();
+    let case = r#"
+        folder = "project"
+        [[replies]]
+        calls = [{ name = "submit_verdict", arguments = { decision = "stop", goal_met = true, reasoning = "Linked." } }]
+        expects = ["| Source files | 1 | 1 | 0 |", "2 files can't be read and are left out, `dangling.py` first"]
+        [expect]
+        answer = { decision = "stop" }
+    "#;
+    let place = project.beside("metrics-judge/tests/project");
+    fs::create_dir_all(&place).unwrap();
+    symlink("nowhere", place.join("dangling.py")).unwrap();
+    symlink("/etc/hostname", place.join("outside.py")).unwrap();
+    play(&project, "metrics-judge", case, [("a.py".to_owned(), "a\n".to_owned())].into_iter());
+}
+
 /// Says so much that it has to be fetched in pieces.
 const RUFF: &str = r#"mkdir -p .venv/bin && cat > .venv/bin/ruff <<'END'
 #!/bin/sh
@@ -133,4 +167,44 @@ fn the_metrics_judge_tells_figures_from_before_and_after() {
     ] {
         assert!(said.contains(part), "{part:?} is not in {said}");
     }
+}
+
+/// Plays a case of one's own on an example's folder, as it is shipped, with these
+/// files in the checkout.
+fn play(project: &Project, name: &str, case: &str, files: impl Iterator<Item = (String, String)>) {
+    let folder = project.beside(name);
+    let place = folder.join("tests/project");
+    fs::create_dir_all(&place).unwrap();
+    for file in ["plugins.toml", &format!("{name}.wasm")] {
+        fs::copy(example(name).join(file), folder.join(file)).unwrap();
+    }
+    fs::write(folder.join("tests/case.toml"), case).unwrap();
+    for (name, text) in files {
+        fs::write(place.join(name), text).unwrap();
+    }
+    let ended = run(program(project).args(["plugin", "test"]).arg(folder)).expect_code(0);
+    assert!(ended.stdout.contains("1 passed, 0 failed"), "{}", ended.stdout);
+}
+
+#[test]
+fn the_metrics_judge_measures_a_large_repository_within_its_limits() {
+    let case = r#"
+        folder = "project"
+        [[replies]]
+        calls = [{ name = "submit_verdict", arguments = { decision = "stop", goal_met = true, reasoning = "Large." } }]
+        expects = [
+          "| Source files | 5000 | 5000 | 0 |",
+          "| Lines of code | 1500000 | 1500000 | 0 |",
+          "| Duplicated lines of code | 12 | 12 | 0 |",
+        ]
+        [expect]
+        answer = { decision = "stop", goal-met = true }
+    "#;
+    // All lines differ, but for the first six of two files.
+    let text = |file: u32| {
+        let line = |line: u32| if file < 2 && line < 6 { line } else { (file + 1) * 300 + line };
+        (0..300).map(|at| format!("f({});\n", line(at))).collect()
+    };
+    let files = (0..5_000).map(|file| (format!("f{file}.c"), text(file)));
+    play(&Project::without_git(), "metrics-judge", case, files);
 }

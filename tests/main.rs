@@ -41,6 +41,7 @@ mod merge_queue;
 mod merging;
 mod missing_branch;
 mod models;
+mod new_plugins;
 mod plugin_command;
 mod plugin_trial;
 mod program;

@@ -1,8 +1,9 @@
 //! From nothing to a run in which a judge of one's own decides, as a new user
-//! does it: `plugin new`, the commands that it prints, `plugin check` and a run,
-//! for each language from an empty folder and with empty caches of the program's
-//! own. Prints each command with its time, and fails where one fails. What the
-//! model says is scripted; what the judge says is not.
+//! does it: the commands of the top README.md, which have to be those that `plugin
+//! new` prints, and `plugin check`, for each language from an empty folder and with
+//! empty caches of the program's own. Prints each command with its time, and fails
+//! where one fails. What the model says is scripted; what the judge says is not.
+//! The compiler and the wasm target for the default plugins are there before.
 
 use std::env;
 use std::ffi::OsString;
@@ -31,6 +32,10 @@ struct Setting {
     environment: Vec<(String, OsString)>,
     /// Where the scripted model listens.
     model: String,
+    /// The top README.md.
+    readme: String,
+    /// Whether the wasm target is rustup's.
+    has_rustup: bool,
 }
 
 /// One command and how long it took.
@@ -80,7 +85,14 @@ pub fn run(top: &Path, options: &Options) -> Result<()> {
     let (program, server) = programs(top, options)?;
     let server = server::start(&server, &top.join("xtask/walk-through/script.toml"))?;
     let environment = environment(target::environment(&toolchain), &program)?;
-    let setting = Setting { top: top.to_path_buf(), environment, model: server.address.clone() };
+    let readme = top.join("README.md");
+    let setting = Setting {
+        top: top.to_path_buf(),
+        environment,
+        model: server.address.clone(),
+        readme: fs::read_to_string(&readme).map_err(at("read", &readme))?,
+        has_rustup: toolchain.native && command::succeeds(Command::new("rustup").arg("--version")),
+    };
     let is_wanted = |language: &str| options.language.as_deref().is_none_or(|one| one == language);
     for (language, needs) in LANGUAGES {
         if !is_wanted(language) {
@@ -137,10 +149,16 @@ fn walk(setting: &Setting, language: &str) -> Result<Vec<Step>> {
     fs::create_dir_all(&folder).map_err(at("make", &folder))?;
     let mut steps = Vec::new();
 
-    let line = format!("code-agent plugin new {NAME} --lang {language} --kind judge");
-    let printed = step(setting, &folder, &folder, &line, &mut steps)?;
+    let new = format!("code-agent plugin new {NAME} --lang {language} --kind judge");
+    let lines = block(&setting.readme, &new)?;
+    let printed = step(setting, &folder, &folder, &new, &mut steps)?;
+    let commands = same(&lines, told(&printed)?)?;
     let plugin = folder.join(NAME);
-    for line in told(&printed)? {
+    for line in commands {
+        if line.starts_with("rustup ") && !setting.has_rustup {
+            println!("LEFT OUT: {line}, since the target comes from elsewhere here");
+            continue;
+        }
         step(setting, &folder, &plugin, line, &mut steps)?;
     }
     let component = component(&plugin)?;
@@ -151,7 +169,7 @@ fn walk(setting: &Setting, language: &str) -> Result<Vec<Step>> {
     project::new(&root, &[("README.md", "It has yet to say hello.\n")])?;
     let line = format!(
         "{} --branch main --max-cycles 3 --model openai:scripted --api-base {}",
-        run_told(&plugin, &setting.top.join("plugins"))?,
+        run_told(&setting.readme, &setting.top.join("plugins"))?,
         setting.model,
     );
     step(setting, &folder, &plugin, &line, &mut steps)?;
@@ -159,39 +177,48 @@ fn walk(setting: &Setting, language: &str) -> Result<Vec<Step>> {
     Ok(steps)
 }
 
-/// The command for a run that the new folder's README.md tells, with what a user
-/// puts in the place of its examples.
-fn run_told(plugin: &Path, plugins: &Path) -> Result<String> {
-    let readme = plugin.join("README.md");
-    let text = fs::read_to_string(&readme).map_err(at("read", &readme))?;
-    let told = text.split_once("\ncode-agent --plugins ").and_then(|(_, rest)| {
-        let (command, _) = rest.split_once("\n```")?;
-        Some(format!("code-agent --plugins {}", command.replace("\\\n", " ")))
-    });
-    let told = told.ok_or_else(|| failed(format!("{} tells no run", readme.display())))?;
+/// The lines of the README's block that begins with this command, without what is
+/// explained beside them.
+fn block(readme: &str, begin: &str) -> Result<Vec<String>> {
+    let block = readme.split("\n```\n").find(|block| block.starts_with(begin));
+    let block = block.ok_or_else(|| failed(format!("README.md has no block `{begin} …`")))?;
+    let bare = |line: &str| line.split("  #").next().unwrap_or_default().trim().to_owned();
+    Ok(block.lines().map(bare).collect())
+}
+
+/// The commands in the new folder, if the README tells those that were printed, but
+/// for the step into it, which a child process can't take for us.
+fn same<'a>(readme: &'a [String], printed: Vec<&str>) -> Result<&'a [String]> {
+    match readme {
+        [_, told @ ..] if told == printed.as_slice() => match told {
+            [first, commands @ ..] if first.starts_with("cd ") => Ok(commands),
+            _ => Err(failed(format!("the README does not step into the folder: {told:?}"))),
+        },
+        _ => Err(failed(format!(
+            "the README tells {readme:?}, and `plugin new` goes on with {printed:?}"
+        ))),
+    }
+}
+
+/// The command for a run that the README tells, with what a user puts in the place
+/// of its examples.
+fn run_told(readme: &str, plugins: &Path) -> Result<String> {
+    let told = block(readme, "code-agent --plugins ")?.join(" ").replace("\\ ", "");
     let filled = told
         .replace("/path/to/the/default/plugins", &plugins.display().to_string())
         .replace("/path/to/your/project", "../project")
         .replace("\"…\"", "'Say hello in two languages'");
     if filled.contains("/path/to/") || filled.contains('…') {
-        return Err(failed(format!(
-            "{} names a place that is not known: {told}",
-            readme.display()
-        )));
+        return Err(failed(format!("README.md names a place that is not known: {told}")));
     }
     Ok(filled)
 }
 
-/// The commands that `plugin new` printed: all lines after the empty one, but the
-/// step into the folder, which a child process can't take for us.
+/// The commands that `plugin new` printed: all lines after the empty one.
 fn told(printed: &str) -> Result<Vec<&str>> {
-    let lines = printed.lines().skip_while(|line| !line.is_empty()).map(str::trim);
-    let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
-    match lines.as_slice() {
-        [first, commands @ ..] if first.starts_with("cd ") && !commands.is_empty() => {
-            Ok(commands.to_vec())
-        }
-        _ => Err(failed(format!("`plugin new` has not told how to go on:\n{printed}"))),
+    match printed.split_once("\n\n") {
+        Some((_, told)) => Ok(told.lines().collect()),
+        None => Err(failed(format!("`plugin new` has not told how to go on:\n{printed}"))),
     }
 }
 
@@ -278,10 +305,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_printed_is_what_is_done() {
-        let printed = "made my-judge, 9 files. Now:\n\ncd my-judge\npython3 build.py\ntest it\n";
-        assert_eq!(told(printed).unwrap(), ["python3 build.py", "test it"]);
-        assert!(told("made my-judge\n").is_err());
+    fn the_readme_is_followed_where_it_tells_what_was_printed() {
+        let readme = "it:\n\n```\nnew x   # or y\ncd x\nbuild        # once\ntest\n```\n\nand\n";
+        let lines = block(readme, "new x").unwrap();
+        let printed = |text: &'static str| told(text).unwrap();
+        let followed = same(&lines, printed("made x\n\ncd x\nbuild\ntest\n")).unwrap();
+        assert_eq!(followed, ["build", "test"]);
+        assert!(same(&lines, printed("made x\n\ncd x\nbuild\n")).is_err());
+        assert!(block(readme, "old x").is_err() && told("made x\n").is_err());
+    }
+
+    #[test]
+    fn the_readmes_run_is_told_with_places_that_are_known() {
+        let readme = fs::read_to_string(command::top().join("README.md")).unwrap();
+        let line = run_told(&readme, Path::new("/p")).unwrap();
+        let expected = "code-agent --plugins /p --plugins . --root-path ../project --goal \
+                        'Say hello in two languages'";
+        assert_eq!(line, expected);
+        for (language, _) in LANGUAGES {
+            let new = format!("code-agent plugin new {NAME} --lang {language} --kind judge");
+            assert!(block(&readme, &new).unwrap().len() > 3, "{language}");
+        }
     }
 
     #[test]

@@ -31,20 +31,24 @@ pub(super) struct NewArguments {
 pub(super) fn new(arguments: &NewArguments) -> Result<ExitCode> {
     let NewArguments { name, lang, kind, into, .. } = arguments;
     let folder = into.join(name);
-    let files = scaffold::make(&folder, name, *lang, *kind)?;
-    print(&told(&folder, &files, *lang))?;
+    let folder = folder.strip_prefix(".").unwrap_or(&folder);
+    let files = scaffold::make(folder, name, *lang, *kind)?;
+    print(&told(folder, &files, *lang))?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn told(folder: &Path, files: &[String], language: Language) -> String {
+    let (folder, count) = (folder.display(), files.len());
+    let enter = format!("cd {folder}");
+    let lines = [
+        Some(enter.as_str()),
+        language.preparation(),
+        Some(language.build_command()),
+        Some("code-agent plugin test"),
+    ];
+    let lines: Vec<&str> = lines.into_iter().flatten().collect();
     format!(
-        "made {folder}, {} files; README.md there says what to change. Now:\n\
-         \n\
-         cd {folder}\n\
-         {}\n\
-         code-agent plugin test\n",
-        files.len(),
-        language.build_command(),
-        folder = folder.display(),
+        "made {folder}, {count} files; README.md there says what to change. Now:\n\n{}\n",
+        lines.join("\n")
     )
 }

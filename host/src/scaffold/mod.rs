@@ -43,6 +43,15 @@ impl Language {
         }
     }
 
+    /// What has to be done once on a machine, if anything, and is harmless where it
+    /// has been.
+    pub fn preparation(self) -> Option<&'static str> {
+        match self {
+            Self::Rust => Some("rustup target add wasm32-unknown-unknown"),
+            Self::Python | Self::JavaScript => None,
+        }
+    }
+
     /// What builds the component, in its folder.
     pub fn build_command(self) -> &'static str {
         match self {

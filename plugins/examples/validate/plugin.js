@@ -2,7 +2,7 @@
 
 import { list, read } from "code-agent:plugin/files@0.1.0";
 import { failure, guarded } from "./guard.js";
-import { problemsOf } from "./problems.js";
+import { isJson, problemsOf } from "./problems.js";
 
 const VALIDATE_FILES = {
   name: "validate_files",
@@ -25,7 +25,11 @@ const VALIDATE_FILES = {
 // So many files are checked where none is named.
 const MOST_FILES = 1000;
 // The host hands out no larger piece of a file.
-const LARGEST_FILE = 10 * 1024 * 1024;
+const LARGEST_JSON = 10 * 1024 * 1024;
+// The parser of YAML is slow, and may take a thousand times the memory of its text.
+const LARGEST_YAML = 128 * 1024;
+// So much YAML is checked in one call, for the sake of its time.
+const MOST_YAML = 8 * 1024 * 1024;
 
 export const toolProvider = guarded({
   specs() {
@@ -38,7 +42,9 @@ export const toolProvider = guarded({
     }
     const named = pathsArgument(args);
     const { paths, truncated } = named ? { paths: named, truncated: false } : allFiles();
-    return report(paths, truncated);
+    const lines = report(paths, named ? explained : leftOut);
+    if (truncated) lines.push(`There are more files; name those beyond the first ${MOST_FILES}.`);
+    return lines.join("\n");
   },
 });
 
@@ -64,27 +70,62 @@ function allFiles() {
   return list(["*.json", "*.yml", "*.yaml"], MOST_FILES);
 }
 
-function report(paths, truncated) {
-  const lines = paths.flatMap((path) =>
-    problemsOf(path, textOf(path)).map(
-      ({ line, column, message }) => `${path}:${line}:${column}: ${message}`,
-    ),
-  );
-  const what = lines.length === 0 ? "no problem" : `problems: ${lines.length}`;
-  lines.push(`Files: ${paths.length}, ${what}.`);
-  if (truncated) lines.push(`There are more files; name those beyond the first ${MOST_FILES}.`);
-  return lines.join("\n");
-}
-
-function textOf(path) {
-  return new TextDecoder().decode(contents(path));
-}
-
-function contents(path) {
-  try {
-    return read(path, 0n, LARGEST_FILE);
-  } catch (error) {
-    if (error.payload?.tag !== "not-found") throw error;
-    throw failure("not-found", `there is no file ${path}; name one relative to the repository's top`);
+/** The answer's lines. `failed` is given what check() throws, and the path. */
+function report(paths, failed) {
+  const lines = [];
+  const count = { checked: 0, problems: 0, leftOut: 0, yaml: 0 };
+  for (const path of paths) {
+    const { problems, size, why } = check(path, MOST_YAML - count.yaml, failed);
+    if (why !== undefined) {
+      lines.push(`${path}: left out: ${why}`);
+      count.leftOut += 1;
+      continue;
+    }
+    for (const { line, column, message } of problems) {
+      lines.push(`${path}:${line}:${column}: ${message}`);
+    }
+    count.checked += 1;
+    count.problems += problems.length;
+    if (!isJson(path)) count.yaml += size;
   }
+  const what = count.problems === 0 ? "no problem" : `problems: ${count.problems}`;
+  const without = count.leftOut === 0 ? "" : `, left out: ${count.leftOut}`;
+  lines.push(`Files: ${count.checked}, ${what}${without}.`);
+  return lines;
+}
+
+/** The file's `problems` and `size`, or `why` there is nothing to be said of it. */
+function check(path, yamlLeft, failed) {
+  if (!isJson(path) && yamlLeft <= 0) {
+    return { why: `${inWords(MOST_YAML)} of YAML were checked; name it in another call` };
+  }
+  const largest = isJson(path) ? LARGEST_JSON : LARGEST_YAML;
+  try {
+    const bytes = read(path, 0n, largest);
+    if (bytes.length === largest && read(path, BigInt(largest), 1).length > 0) {
+      return { why: `it is larger than ${inWords(largest)}` };
+    }
+    return { problems: problemsOf(path, new TextDecoder().decode(bytes)), size: bytes.length };
+  } catch (error) {
+    return failed(error, path);
+  }
+}
+
+/**
+ * A listing has links, too, that lead nowhere or out of the checkout: one such
+ * file must not cost the answer about the others.
+ */
+function leftOut(error) {
+  return { why: error.payload?.val ?? String(error) };
+}
+
+/** A file that the model named has to be there. */
+function explained(error, path) {
+  if (error.payload?.tag !== "not-found") throw error;
+  throw failure("not-found", `there is no file ${path}; name one relative to the repository's top`);
+}
+
+function inWords(bytes) {
+  const kibibytes = bytes / 1024;
+  return kibibytes < 1024 ? `${kibibytes} KiB` : `${kibibytes / 1024} MiB`;
 }

@@ -8,7 +8,12 @@ const PLACE_IN_JSON = /^JSON\.parse: (.*) at line (\d+) column (\d+) of the JSON
 
 /** A list of `{ line, column, message }`, both counted from 1. */
 export function problemsOf(path, text) {
-  return path.endsWith(".json") ? problemsOfJson(text) : problemsOfYaml(text);
+  return isJson(path) ? problemsOfJson(text) : problemsOfYaml(text);
+}
+
+/** What is no JSON file is one of YAML here. */
+export function isJson(path) {
+  return path.endsWith(".json");
 }
 
 function problemsOfJson(text) {
@@ -16,6 +21,8 @@ function problemsOfJson(text) {
     JSON.parse(text);
     return [];
   } catch (error) {
+    // Such as that the memory does not suffice, which is no fault of the file's.
+    if (!(error instanceof SyntaxError)) throw error;
     const [, message, line, column] = PLACE_IN_JSON.exec(error.message) ?? [];
     if (line === undefined) return [{ line: 1, column: 1, message: error.message }];
     return [{ line: Number(line), column: Number(column), message }];

@@ -15,9 +15,10 @@ const KEPT_RESULTS = 3;
 /**
  * Lets the model work until it calls the finishing tool `{ name, description,
  * parameters }`, and returns the arguments of that call. `parameters` is a JSON
- * Schema of an object, by the words that `mistake` knows.
+ * Schema of an object, by the words that `mistake` knows. `objection` says what
+ * speaks against the arguments, for the model, if anything does.
  */
-export function run(system, firstMessage, finish) {
+export function run(system, firstMessage, finish, objection = () => undefined) {
   const own = { ...finish, parameters: JSON.stringify(finish.parameters), writes: false };
   const conversation = Conversation.open({ system, tools: [...tools.specs(), own] });
   conversation.say(firstMessage);
@@ -25,7 +26,7 @@ export function run(system, firstMessage, finish) {
   for (let turn = 0; turn < MOST_TURNS; turn += 1) {
     const reply = conversation.reply();
     if (reply.calls.length > 0) {
-      const { results, finished } = carryOut(reply.calls, finish);
+      const { results, finished } = carryOut(reply.calls, finish, objection);
       conversation.answer(results);
       if (finished !== undefined) return finished;
       reminded = false;
@@ -47,7 +48,7 @@ export function run(system, firstMessage, finish) {
  * Runs the calls of one reply. Returns their `results` in the same order, and what
  * the model `finished` with, if it did.
  */
-function carryOut(calls, finish) {
+function carryOut(calls, finish, objection) {
   const others = calls.filter((call) => call.name !== finish.name);
   // All in one call, so that the host can run them side by side.
   const fromHost = others.length > 0 ? tools.call(others) : [];
@@ -60,6 +61,7 @@ function carryOut(calls, finish) {
     if (!complaint && !allWell) {
       complaint = "another call of the same answer failed; look at its result first";
     }
+    complaint ??= objection(args);
     if (complaint) return { id: call.id, output: `Not accepted: ${complaint}.`, isError: true };
     finished = args;
     return { id: call.id, output: "Accepted.", isError: false };

@@ -4,6 +4,7 @@ The model is offered the host's tools and one of the role's own, which ends the 
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,8 +32,18 @@ class FinishingTool:
     parameters: dict[str, Any]
 
 
-def run(system: str, first_message: str, finish: FinishingTool) -> dict[str, Any]:
-    """Lets the model work until it calls the finishing tool."""
+# What speaks against the finishing tool's arguments, for the model; None: nothing.
+Objection = Callable[[dict[str, Any]], str | None]
+
+
+def run(
+    system: str,
+    first_message: str,
+    finish: FinishingTool,
+    objection: Objection = lambda arguments: None,
+) -> dict[str, Any]:
+    """Lets the model work until it calls the finishing tool, and there is no
+    objection."""
     own = tools.ToolSpec(
         finish.name, finish.description, json.dumps(finish.parameters), False
     )
@@ -43,7 +54,7 @@ def run(system: str, first_message: str, finish: FinishingTool) -> dict[str, Any
         for _ in range(MOST_TURNS):
             reply = conversation.reply()
             if reply.calls:
-                results, finished = carry_out(reply.calls, finish)
+                results, finished = carry_out(reply.calls, finish, objection)
                 conversation.answer(results)
                 if finished is not None:
                     return finished
@@ -66,7 +77,7 @@ def run(system: str, first_message: str, finish: FinishingTool) -> dict[str, Any
 
 
 def carry_out(
-    calls: list[tools.ToolCall], finish: FinishingTool
+    calls: list[tools.ToolCall], finish: FinishingTool, objection: Objection
 ) -> tuple[list[tools.ToolResult], dict[str, Any] | None]:
     """Runs the calls of one reply. Returns their results in the same order, and
     what the model finished with, if it did."""
@@ -86,6 +97,8 @@ def carry_out(
             complaint = (
                 "another call of the same answer failed; look at its result first"
             )
+        if complaint is None:
+            complaint = objection(arguments)
         if complaint is None:
             finished = arguments
         output = "Accepted." if complaint is None else f"Not accepted: {complaint}."

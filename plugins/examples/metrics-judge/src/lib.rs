@@ -15,7 +15,7 @@ mod table;
 use code_agent_sdk::judge::{CycleReport, Guest, Verdict};
 use code_agent_sdk::log::{self, Level};
 use code_agent_sdk::types::{Brief, Error};
-use code_agent_sdk::{Agent, judging};
+use code_agent_sdk::{Agent, judging, sentence};
 
 /// Replies of the model; the setting `max-turns` changes it.
 const MAX_TURNS: u32 = 60;
@@ -47,8 +47,9 @@ fn figures(cycle: &CycleReport) -> String {
     match survey::survey(&cycle.base, &cycle.head) {
         Ok(survey) => table::markdown(&survey),
         Err(error) => {
-            log::write(Level::Warn, &format!("nothing could be measured: {error}"));
-            format!("## Code metrics\n\nNothing could be measured: {error}\n")
+            let why = sentence(&error);
+            log::write(Level::Warn, &format!("nothing could be measured: {why}"));
+            format!("## Code metrics\n\nNothing could be measured: {why}\n")
         }
     }
 }

@@ -2,7 +2,6 @@
 //! estimates by lines and words and the same for before and after; where the
 //! files come from is not its business.
 
-use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::language::Language;
@@ -13,6 +12,8 @@ use crate::lexing::{self, Line};
 const WINDOW: usize = 6;
 /// Words by which people mark what is left to do.
 const MARKS: [&str; 4] = ["TODO", "FIXME", "XXX", "HACK"];
+/// In characters: a longer comment is cut.
+const LONGEST_MARK: usize = 120;
 
 /// One file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +27,13 @@ pub struct FileMetrics {
     pub marks: Vec<(usize, String)>,
     /// One for each line of code, the same for the same code.
     fingerprints: Vec<u64>,
+}
+
+impl FileMetrics {
+    /// A fingerprint of each `WINDOW` lines of code in a row.
+    fn windows(&self) -> impl ExactSizeIterator<Item = u64> {
+        self.fingerprints.windows(WINDOW).map(|window| fingerprint(window.iter()))
+    }
 }
 
 /// All files together.
@@ -52,6 +60,9 @@ pub fn measure(text: &str, language: &Language) -> FileMetrics {
         }
         metrics.marks.extend(mark(line).map(|mark| (index + 1, mark)));
     }
+    // They are kept for as long as the judge works, and what a list has in reserve
+    // would be as much again.
+    metrics.fingerprints.shrink_to_fit();
     metrics
 }
 
@@ -70,22 +81,34 @@ pub fn total<'a>(files: impl Iterator<Item = &'a FileMetrics> + Clone) -> Totals
 
 /// How many lines of code stand in more than one place, with their neighbours.
 fn duplicated<'a>(files: impl Iterator<Item = &'a FileMetrics> + Clone) -> usize {
-    let mut counts: HashMap<u64, u32> = HashMap::new();
-    for window in files.clone().flat_map(|file| file.fingerprints.windows(WINDOW)) {
-        *counts.entry(fingerprint(window.iter())).or_default() += 1;
-    }
+    let windows = sorted_windows(files.clone());
+    let stands_twice = |window: u64| {
+        let first = windows.partition_point(|other| *other < window);
+        windows.get(first + 1) == Some(&window)
+    };
     let mut lines = 0;
     for file in files {
         // The line up to which all have been counted.
         let mut counted = 0;
-        for (start, window) in file.fingerprints.windows(WINDOW).enumerate() {
-            if counts.get(&fingerprint(window.iter())).is_some_and(|count| *count > 1) {
+        for (start, window) in file.windows().enumerate() {
+            if stands_twice(window) {
                 lines += start + WINDOW - counted.max(start);
                 counted = start + WINDOW;
             }
         }
     }
     lines
+}
+
+/// All windows of all files, those that are alike side by side. In a large
+/// repository there are millions, and a list takes them in a fraction of the
+/// memory that a map needs while it grows.
+fn sorted_windows<'a>(files: impl Iterator<Item = &'a FileMetrics> + Clone) -> Vec<u64> {
+    let count = files.clone().map(|file| file.windows().len()).sum();
+    let mut windows = Vec::with_capacity(count);
+    windows.extend(files.flat_map(FileMetrics::windows));
+    windows.sort_unstable();
+    windows
 }
 
 fn decisions(code: &str, language: &Language) -> usize {
@@ -97,7 +120,8 @@ fn decisions(code: &str, language: &Language) -> usize {
 
 fn mark(line: &Line) -> Option<String> {
     let mut words = line.comment.split(|letter: char| !letter.is_alphanumeric());
-    words.any(|word| MARKS.contains(&word)).then(|| line.comment.trim().to_owned())
+    let is_mark = words.any(|word| MARKS.contains(&word));
+    is_mark.then(|| line.comment.trim().chars().take(LONGEST_MARK).collect())
 }
 
 fn fingerprint<T: Hash>(parts: impl Iterator<Item = T>) -> u64 {

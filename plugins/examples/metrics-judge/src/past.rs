@@ -37,13 +37,13 @@ struct Hunk<'a> {
 
 /// All files that changed, as they were. `diffs` lead from now to then, each from
 /// the older to the newer state; `now` reads a file as it is.
-pub fn before(diffs: &[String], now: impl Fn(&str) -> Option<String>) -> BTreeMap<String, Then> {
+pub fn before(diffs: &[String], mut now: impl FnMut(&str) -> Then) -> BTreeMap<String, Then> {
     let mut past = BTreeMap::new();
     for diff in diffs {
         for change in changes(diff) {
             let is_now = match past.remove(change.path) {
                 Some(then) => then,
-                None => now(change.path).map_or(Then::Absent, Then::Text),
+                None => now(change.path),
             };
             past.insert(change.path.to_owned(), back(&change, is_now));
         }
@@ -184,11 +184,11 @@ deleted file mode 100644
 -fn gone() {}
 ";
 
-    fn now(path: &str) -> Option<String> {
+    fn now(path: &str) -> Then {
         match path {
-            "a.txt" => Some("one\n2\n2.5\nthree\nfour\nfive\nsix\nseven\nnine".to_owned()),
-            "new b.rs" => Some("--- looks like\ndiff --git a/x b/x".to_owned()),
-            _ => None,
+            "a.txt" => text("one\n2\n2.5\nthree\nfour\nfive\nsix\nseven\nnine"),
+            "new b.rs" => text("--- looks like\ndiff --git a/x b/x"),
+            _ => Then::Absent,
         }
     }
 
@@ -218,7 +218,7 @@ deleted file mode 100644
 
     #[test]
     fn what_does_not_fit_is_unknown() {
-        let other = before(&[DIFF.to_owned()], |_| Some("something else\n".to_owned()));
+        let other = before(&[DIFF.to_owned()], |_| text("something else\n"));
         assert_eq!(other["a.txt"], Then::Unknown);
         let (cut, _) = DIFF.split_once("+2.5").unwrap();
         assert_eq!(before(&[cut.to_owned()], now)["a.txt"], Then::Unknown);

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use code_agent_sdk::types::Error;
-use code_agent_sdk::{files, git};
+use code_agent_sdk::{files, git, sentence};
 
 use crate::language;
 use crate::metrics::{self, FileMetrics, Totals};
@@ -16,6 +16,11 @@ const MOST_FILES: u32 = 5_000;
 const LARGEST: u32 = 1 << 19;
 /// In bytes: what all files together may hold.
 const MOST_BYTES: usize = 64 << 20;
+/// So many lines may they have: of each a few bytes are kept, and memory is
+/// limited.
+const MOST_LINES: usize = 2_000_000;
+/// In bytes: what the changed files may hold, whose texts are kept as they were.
+const MOST_CHANGED_BYTES: usize = 32 << 20;
 /// So many commits back is the cycle's start looked for.
 const MOST_COMMITS: u32 = 200;
 /// The host ends a diff that it cuts with this.
@@ -54,11 +59,22 @@ pub fn survey(base: &str, head: &str) -> Result<Survey, Error> {
         let after = metrics::total(now.values());
         return Ok(Survey { before: None, after, changed: Vec::new(), gaps });
     };
-    let past = past::before(&diffs, |path| read(path).ok().flatten());
+    let mut left = MOST_CHANGED_BYTES;
+    let past = past::before(&diffs, |path| match read(path) {
+        Ok(Some(text)) if text.len() <= left => {
+            left -= text.len();
+            Then::Text(text)
+        }
+        Err(Error::NotFound(_)) => Then::Absent,
+        Ok(_) | Err(_) => Then::Unknown,
+    });
+    drop(diffs);
     let now = current(&past, &mut gaps)?;
     let unknown = past.values().filter(|then| **then == Then::Unknown).count();
     if unknown > 0 {
-        gaps.push(format!("{unknown} changed files are left aside: their diffs can't be read."));
+        gaps.push(format!(
+            "{unknown} changed files are left aside: they or their diffs can't be read."
+        ));
     }
     let then: BTreeMap<&str, FileMetrics> = past
         .iter()
@@ -107,37 +123,48 @@ fn current(
     gaps: &mut Vec<String>,
 ) -> Result<BTreeMap<String, FileMetrics>, Error> {
     let listing = files::list(&language::globs(), MOST_FILES)?;
-    let mut bytes = 0;
+    let (mut bytes, mut lines) = (0, 0);
     let mut cut = listing.truncated;
+    let mut unread = Vec::new();
     let mut found = BTreeMap::new();
     for path in listing.paths {
         let Some(language) = language::of(&path) else { continue };
         if past.get(&path) == Some(&Then::Unknown) {
             continue;
         }
-        let Some(text) = read(&path)? else { continue };
+        let text = match read(&path) {
+            Ok(Some(text)) => text,
+            Ok(None) => continue,
+            Err(error) => {
+                unread.push((path, error));
+                continue;
+            }
+        };
+        let file = metrics::measure(&text, language);
         bytes += text.len();
-        if bytes > MOST_BYTES {
+        lines += file.lines;
+        if bytes > MOST_BYTES || lines > MOST_LINES {
             cut = true;
             break;
         }
-        found.insert(path, metrics::measure(&text, language));
+        found.insert(path, file);
     }
     if cut {
         gaps.push(format!("Only the first {} files are measured.", found.len()));
     }
+    // A listing has links, too, that lead nowhere or out of the checkout.
+    if let Some((path, error)) = unread.first() {
+        let (count, why) = (unread.len(), sentence(error));
+        gaps.push(format!("{count} files can't be read and are left out, `{path}` first: {why}."));
+    }
     Ok(found)
 }
 
-/// A file's text; none where it is too large or not there.
+/// A file's text; none where it is too large.
 fn read(path: &str) -> Result<Option<String>, Error> {
-    match files::read(path, 0, LARGEST + 1) {
-        Ok(bytes) if bytes.len() > LARGEST as usize => Ok(None),
-        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
-        // A link, or gone: a file that can't be read has no measures.
-        Err(Error::NotFound(_) | Error::Invalid(_)) => Ok(None),
-        Err(error) => Err(error),
-    }
+    let bytes = files::read(path, 0, LARGEST + 1)?;
+    let fits = bytes.len() <= LARGEST as usize;
+    Ok(fits.then(|| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 fn measured(path: &str, then: &Then) -> Option<FileMetrics> {

@@ -8,8 +8,6 @@ use crate::survey::{Changed, Survey};
 
 /// So many files are named, and so many comments quoted.
 const MOST_ENTRIES: usize = 8;
-/// In characters: a longer comment is cut.
-const LONGEST_MARK: usize = 120;
 
 /// What a figure is called, and where it stands.
 type Measure = (&'static str, fn(&Totals) -> usize);
@@ -76,7 +74,6 @@ fn new_marks(changed: &[Changed]) -> String {
                 old.swap_remove(known);
                 continue;
             }
-            let mark: String = mark.chars().take(LONGEST_MARK).collect();
             lines.push(format!("- `{}:{line}`: {mark}\n", file.path));
         }
     }

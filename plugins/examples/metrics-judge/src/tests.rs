@@ -124,6 +124,18 @@ fn a_diff_that_is_cut_gives_no_figures_from_before() {
 }
 
 #[test]
+fn links_that_cannot_be_read_are_left_out_and_said() {
+    let nowhere = Error::NotFound("c.py does not exist".to_owned());
+    let outside = Error::Denied("d.py leads out of the checkout".to_owned());
+    let ran = judged(host().unreadable("c.py", nowhere).unreadable("d.py", outside));
+    let reasoning = ran.returned.unwrap().reasoning;
+    assert!(reasoning.contains("| Source files | 3 | 3 | 0 |"), "{reasoning}");
+    let gap =
+        "2 files can't be read and are left out, `c.py` first: not found: c.py does not exist.";
+    assert!(reasoning.contains(gap), "{reasoning}");
+}
+
+#[test]
 fn without_git_it_still_judges() {
     let ran = judged(host().deny("git"));
     let reasoning = ran.returned.unwrap().reasoning;

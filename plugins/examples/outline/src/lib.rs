@@ -66,7 +66,7 @@ fn outline(Outline { paths }: Outline) -> Result<String, Error> {
     for path in scope::all(&paths, &mut report)? {
         if report.is_full() {
             report.line(&path);
-        } else if let Some(source) = scope::open(&path, &mut report)? {
+        } else if let Some(source) = scope::open(&path, &mut report) {
             report::outline(&mut report, &source);
         }
     }
@@ -80,7 +80,7 @@ fn find_definition(FindDefinition { name, paths }: FindDefinition) -> Result<Str
     let last = wanted.last().copied().unwrap_or_default();
     let mut report = Report::default();
     for path in scope::mentioning(last, &paths, &mut report)? {
-        if let Some(source) = scope::open(&path, &mut report)? {
+        if let Some(source) = scope::open(&path, &mut report) {
             report::definitions(&mut report, &source, &wanted);
         }
     }
@@ -96,7 +96,7 @@ fn find_references(FindReferences { name, paths }: FindReferences) -> Result<Str
     let mut report = Report::default();
     let (mut files, mut uses) = (0, 0);
     for path in scope::mentioning(&name, &paths, &mut report)? {
-        if let Some(source) = scope::open(&path, &mut report)? {
+        if let Some(source) = scope::open(&path, &mut report) {
             let found = report::references(&mut report, &source, &name);
             uses += found;
             files += usize::from(found > 0);

@@ -2,6 +2,7 @@
 //! what was left out is told in the report.
 
 use code_agent_sdk::files::{self, Query};
+use code_agent_sdk::sentence;
 use code_agent_sdk::types::Error;
 
 use crate::language;
@@ -48,19 +49,27 @@ pub fn mentioning(name: &str, paths: &[String], report: &mut Report) -> Result<V
     Ok(paths)
 }
 
-/// Reads and parses a file; none where it is too large, or no code.
-pub fn open(path: &str, report: &mut Report) -> Result<Option<Source>, Error> {
-    let Some(language) = language::of(path) else { return Ok(None) };
-    let bytes = files::read(path, 0, LARGEST + 1)?;
-    if bytes.len() > LARGEST as usize {
-        report.line(&format!("{path} (larger than 256 KiB, left out)"));
-        return Ok(None);
-    }
+/// Reads and parses a file; none where that can't be done, which is reported. A
+/// listing has links, too, that lead nowhere or out of the checkout: one such file
+/// must not cost the answer about the others.
+pub fn open(path: &str, report: &mut Report) -> Option<Source> {
+    let language = language::of(path)?;
+    let bytes = match files::read(path, 0, LARGEST + 1) {
+        Ok(bytes) if bytes.len() > LARGEST as usize => {
+            report.line(&format!("{path} (larger than 256 KiB, left out)"));
+            return None;
+        }
+        Ok(bytes) => bytes,
+        Err(error) => {
+            report.line(&format!("{path} (left out: {})", sentence(&error)));
+            return None;
+        }
+    };
     let source = Source::parse(path, language, String::from_utf8_lossy(&bytes).into_owned());
     if source.is_none() {
         report.line(&format!("{path} (can't be parsed, left out)"));
     }
-    Ok(source)
+    source
 }
 
 /// What is looked at, for an answer that found nothing.

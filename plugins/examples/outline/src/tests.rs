@@ -111,6 +111,21 @@ fn an_answer_is_bounded_and_says_what_is_left_out() {
 }
 
 #[test]
+fn links_that_cannot_be_read_are_left_out_and_the_rest_is_told() {
+    let nowhere = Error::NotFound("a.py does not exist".to_owned());
+    let outside = Error::Denied("b.py leads out of the checkout".to_owned());
+    let host = Host::new().unreadable("a.py", nowhere).unreadable("b.py", outside);
+    let asked = || outline(Outline { paths: Vec::new() });
+    let told = host.file("c.py", "def f(): pass\n").run(asked).returned.unwrap();
+    assert_eq!(
+        told,
+        "a.py (left out: not found: a.py does not exist)\n\
+         b.py (left out: denied: b.py leads out of the checkout)\n\
+         c.py (Python, 1 lines)\n  1: def f()\n"
+    );
+}
+
+#[test]
 fn broken_and_hostile_sources_are_read_as_far_as_they_go() {
     let deep = "(".repeat(100_000);
     let host = Host::new()

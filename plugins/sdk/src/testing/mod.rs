@@ -57,6 +57,14 @@ impl Host {
         self
     }
 
+    /// A path that is listed and can't be read, such as a link that leads nowhere,
+    /// and what the host says of it.
+    #[must_use]
+    pub fn unreadable(mut self, path: &str, error: Error) -> Self {
+        self.0.unreadable.insert(path.to_owned(), error);
+        self
+    }
+
     /// What the user set in `plugins.toml`.
     #[must_use]
     pub fn setting(mut self, key: &str, value: &str) -> Self {

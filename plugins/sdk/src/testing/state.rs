@@ -19,6 +19,8 @@ pub(super) type Answer = Rc<dyn Fn(&str) -> Result<String, Error>>;
 #[derive(Default)]
 pub(super) struct State {
     pub(super) files: BTreeMap<String, Vec<u8>>,
+    /// What else is listed, and why it can't be read.
+    pub(super) unreadable: BTreeMap<String, Error>,
     /// The files as they were at the start.
     pub(super) tip: BTreeMap<String, Vec<u8>>,
     pub(super) settings: BTreeMap<String, String>,

@@ -2,7 +2,7 @@
 
 use code_agent_sdk::types::{Brief, Error, Task};
 use code_agent_sdk::worker::{Guest, Report};
-use code_agent_sdk::{Agent, OwnTool, message, required_text};
+use code_agent_sdk::{Agent, OwnTool, git_write, message, required_text};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -24,7 +24,7 @@ impl Guest for Worker {
             tools: vec![OwnTool::finish("finish_task", finish_task)],
             max_turns: 100,
         };
-        agent.run(&mut ())
+        agent.run(&mut HandingIn::default())
     }
 }
 
@@ -40,11 +40,45 @@ struct FinishTask {
     /// Doubts and findings, for the judge. Often none.
     #[serde(default)]
     notes: Vec<String>,
+    /// New files that a command made and that belong to the work: paths, folders or
+    /// globs. Other new files that no tool wrote do not land, unless the task names
+    /// them.
+    #[serde(default)]
+    include_files: Vec<String>,
 }
 
-fn finish_task(_: &mut (), finished: FinishTask) -> Result<Report, Error> {
-    let summary = required_text("summary", &finished.summary)?;
-    Ok(Report { success: finished.success, summary, notes: finished.notes })
+#[derive(Default)]
+struct HandingIn {
+    /// Whether the model knows which new files would not land.
+    told: bool,
+}
+
+/// Asks the host what keeps the work from landing, and which new files, made by
+/// commands, would be lost; the model is told of those once.
+fn finish_task(handing_in: &mut HandingIn, finished: FinishTask) -> Result<Report, Error> {
+    let FinishTask { success, summary, notes, include_files } = finished;
+    let summary = required_text("summary", &summary)?;
+    if success {
+        match git_write::prepare(&include_files) {
+            Err(Error::Invalid(why)) => return Err(format!("Not accepted: {why}.").into()),
+            Ok(left_out) if !left_out.is_empty() && !handing_in.told => {
+                handing_in.told = true;
+                return Err(question(&left_out).into());
+            }
+            // What else may be wrong, the host says when it lands the work.
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(Report { success, summary, notes })
+}
+
+fn question(left_out: &[String]) -> String {
+    format!(
+        "Not accepted: these new files, made by commands, will not land: {}. Call \
+         `finish_task` again, and name those that belong to the work in `include_files`; \
+         you are asked once.",
+        left_out.join(", ")
+    )
 }
 
 fn first_message(brief: &Brief, task: &Task) -> String {

@@ -44,8 +44,9 @@ pub fn read_lines(path: &str, first: u32, last: u32) -> Result<String, Error> {
 pub fn list(globs: &[String], max_entries: u32) -> Result<Listing, Error> {
     granted("files", |state| {
         let globs = Globs::parse(globs)?;
-        let mut paths: Vec<String> =
-            state.files.keys().filter(|path| globs.want(path)).cloned().collect();
+        let all = state.files.keys().chain(state.unreadable.keys());
+        let mut paths: Vec<String> = all.filter(|path| globs.want(path)).cloned().collect();
+        paths.sort_unstable();
         let truncated = paths.len() > max_entries as usize;
         paths.truncate(max_entries as usize);
         Ok(Listing { paths, truncated })
@@ -121,7 +122,11 @@ fn around(path: &str, lines: &[&str], matching: &[usize], context: usize) -> Vec
 }
 
 fn bytes<'a>(state: &'a State, path: &str) -> Result<&'a Vec<u8>, Error> {
-    state.files.get(&path::parse_file(path)?).ok_or_else(|| missing(path))
+    let parsed = path::parse_file(path)?;
+    match state.unreadable.get(&parsed) {
+        Some(error) => Err(error.clone()),
+        None => state.files.get(&parsed).ok_or_else(|| missing(path)),
+    }
 }
 
 /// What is said of a path that leads to nothing.
@@ -163,6 +168,16 @@ mod tests {
             assert_eq!(tree(".", 2).unwrap(), "/\n  c\n  src/\n    a.rs\n    deep/\n");
             assert_eq!(tree("src/deep", 1).unwrap(), "src/deep/\n  b.rs\n");
             assert!(tree("c", 1).is_err() && tree("nowhere", 1).is_err());
+        });
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_listed_all_the_same() {
+        let error = || Error::Denied("src/b.rs leads out of the checkout".to_owned());
+        host().unreadable("src/b.rs", error()).run(|| {
+            let listing = list(&["src/*.rs".to_owned()], 9).unwrap();
+            assert_eq!(listing.paths, ["src/a.rs", "src/b.rs"]);
+            assert_eq!(read("src/b.rs", 0, 1), Err(error()));
         });
     }
 
