@@ -7,19 +7,17 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use git2::{AttrCheckFlags, AttrValue, Index, ObjectType, Oid, Tree};
+use git2::{AttrCheckFlags, AttrValue, Index, Oid, Tree};
 
+use super::attributes::{ATTRIBUTES, attribute_files, blob_at};
 use super::changes::{Change, ChangeKind, Mode};
 use super::failed;
 use super::open::Repository;
-use super::path::CheckoutPath;
 use super::references::run_tip;
 use super::tree::{difference, index_entry};
 use super::worktrees::name_some;
 use crate::Result;
 
-/// The name of the files that say what goes through a filter.
-const ATTRIBUTES: &str = ".gitattributes";
 /// How far back commits are looked at that were not pushed.
 const SEARCHED_COMMITS: usize = 2_000;
 /// Above the loose (1) and packed (2) backends of libgit2.
@@ -138,7 +136,7 @@ impl Repository {
             let odb = git.odb()?;
             let _in_memory = odb.add_new_mempack_backend(MEMORY_FIRST)?;
             let mut index = Index::new()?;
-            for name in attribute_files(paths) {
+            for name in attribute_files(paths.iter().copied()) {
                 if let Some(id) = attributes(&git, name.as_str())? {
                     index.add(&index_entry(&name, Mode::File, id))?;
                 }
@@ -165,19 +163,6 @@ impl Repository {
 fn has_program(config: &git2::Config, filter: &str) -> bool {
     let mut kinds = ["clean", "smudge", "process"].iter();
     kinds.any(|kind| config.get_string(&format!("filter.{filter}.{kind}")).is_ok())
-}
-
-/// The `.gitattributes` that may say something of these paths.
-fn attribute_files(paths: &[&str]) -> BTreeSet<CheckoutPath> {
-    let folders = paths.iter().flat_map(|path| Path::new(path).ancestors().skip(1));
-    let folders: BTreeSet<&Path> = folders.collect();
-    let file = |folder: &Path| folder.join(ATTRIBUTES).to_str().map(CheckoutPath::parse_file);
-    folders.into_iter().filter_map(|folder| file(folder)?.ok()).collect()
-}
-
-fn blob_at(tree: &Tree<'_>, name: &str) -> Option<Oid> {
-    let entry = tree.get_path(Path::new(name)).ok()?;
-    (entry.kind() == Some(ObjectType::Blob)).then(|| entry.id())
 }
 
 /// The paths that one tree has otherwise than another, or alone.

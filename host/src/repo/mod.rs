@@ -4,6 +4,7 @@
 //! tasks, models or components. Every function here blocks; commit ids cross
 //! the border as 40 hex digits.
 
+mod attributes;
 mod changes;
 mod checkout;
 mod checkouts;
