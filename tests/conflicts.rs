@@ -1,5 +1,7 @@
 //! Workers that land at the same time, where there is no merger.
 
+use std::fs;
+
 use model_server::{ModelServer, Rule, Script, call, finish_task};
 use serde_json::json;
 
@@ -43,6 +45,12 @@ fn different_files_at_once_both_land() {
 #[test]
 fn the_same_line_at_once_lands_at_the_second_attempt() {
     let project = Project::new(&[("count.txt", "count: 0\n")]);
+    // How files merge, only the branch itself may say.
+    for mine in ["project/.gitattributes", "config/git/attributes"] {
+        let mine = project.beside(mine);
+        fs::create_dir_all(mine.parent().unwrap()).unwrap();
+        fs::write(mine, "* merge=union\n").unwrap();
+    }
     let second = |title: &str| {
         Rule::worker(&[&format!("Task: {title}\n"), "Attempt: 2", "count.txt"])
             .turn(call("read_file_content", json!({ "path": "count.txt" })))

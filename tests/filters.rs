@@ -99,3 +99,25 @@ fn what_a_hook_would_have_uploaded_is_pushed_by_hand() {
     go(&project, more).expect_code(0);
     assert_eq!(remote.git(&["show", "main:b.txt"]), "more");
 }
+
+#[test]
+fn a_working_tree_that_needs_another_encoding_is_left_to_git() {
+    let attributes =
+        "*.ps1 text working-tree-encoding=UTF-16LE-BOM\nc.txt working-tree-encoding=UTF-8\n";
+    let project = Project::new(&[(".gitattributes", attributes), ("a.txt", "a\n")]);
+    let worker = Rule::worker(&["Task: Write b\n"])
+        .turn(write_file("b.txt", "b\n"))
+        .turn(write_file("a.ps1", "one\n"))
+        .turn(finish_task("Done."));
+    let ended = go(&project, worker).expect_code(0);
+    assert!(ended.stderr.contains("`a.ps1` (`UTF-16LE-BOM`)"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("c.txt` ("), "{}", ended.stderr);
+    assert_eq!(project.git(&["status", "--porcelain"]), "");
+    assert!(!project.path().join("a.ps1").exists());
+    let command = ended.stderr.split_once("To bring the work in: git ").unwrap().1;
+    project.git(&command.lines().next().unwrap().split(' ').collect::<Vec<_>>());
+    assert!(fs::read(project.path().join("a.ps1")).unwrap().starts_with(b"\xff\xfeo\0"));
+    project.git(&["add", "--all"]);
+    assert_eq!(project.git(&["status", "--porcelain"]), "");
+    assert_eq!(project.git(&["show", "main:a.ps1"]), "one");
+}

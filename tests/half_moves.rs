@@ -132,3 +132,35 @@ fn a_host_that_died_while_files_and_folders_changed_places_is_mended() {
         project.assert_sound();
     }
 }
+
+const CHANGE_AND_REMOVE: &str = "echo changed > a.txt && rm d";
+
+#[test]
+fn a_half_move_is_mended_where_git_writes_other_line_ends() {
+    let files = [("a.txt", "a\n"), ("d", "d\n"), (".gitattributes", "* text eol=crlf\n")];
+    let project = Project::new(&files);
+    let server = server(CHANGE_AND_REMOVE);
+    let mut dies = code_agent(&project);
+    dies.args(["--goal", "Write"]).args(model(&server));
+    let died = run(dies.env("CODE_AGENT_CRASH_AT", "branch: files written"));
+    assert!(died.signal.is_some(), "{}", died.stderr);
+    assert_eq!(project.read("a.txt"), "changed\r\n");
+    run(&mut resume(&project)).expect_code(0);
+    assert_eq!(server.violations(), Vec::<String>::new());
+    assert_eq!(project.git(&["status", "--porcelain"]), "");
+    assert_eq!(project.read("a.txt"), "changed\r\n");
+    project.assert_sound();
+}
+
+#[test]
+fn a_move_that_fails_is_taken_back_where_git_writes_other_line_ends() {
+    let attributes = (".gitattributes", "a.txt text eol=crlf\n");
+    let project =
+        Project::new(&[("a.txt", "a\n"), ("d/x", "x\n"), (".gitignore", "*.tmp\n"), attributes]);
+    project.write(&[("d/mine.tmp", "mine\n")]);
+    let ended = go(&project, FOLDER_TO_FILE).expect_code(0);
+    assert!(ended.stderr.contains("was left alone"), "{}", ended.stderr);
+    assert_eq!(project.git(&["status", "--porcelain"]), "");
+    assert_eq!((project.read("a.txt"), project.read("d/x")), ("a\r\n".into(), "x\n".into()));
+    assert!(!project.git(&["for-each-ref"]).contains("moving"));
+}

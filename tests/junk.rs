@@ -98,6 +98,24 @@ fn a_worker_that_names_nothing_lands_no_junk_and_can_not_speak_for_the_host() {
 }
 
 #[test]
+fn what_was_meant_to_land_and_a_gitignore_names_is_told_to_everybody() {
+    let project = Project::new(&[("a.txt", "a\n"), (".gitignore", "build/\n*.log\n")]);
+    let script = "`build/run.sh` (a .gitignore names it)";
+    let worker = Rule::worker(&["Task: Write b\n"])
+        .turn(write_file("build/run.sh", "run\n"))
+        .turn(push("Run", &[]))
+        .turn(command("echo l > b.log").expects(&["nothing to commit but", script]))
+        .turn(finish_with(&["b.log"]))
+        .turn(finish_task("Done.").expects(&[script, "`b.log` (a .gitignore names it)"]));
+    let judge = Rule::judge(&["The host says: 2 new files were left out", script])
+        .turn(submit_verdict("stop", true, "Read it."));
+    let ended = run_with(&project, worker, judge, &[]);
+    assert_eq!(files(&project), ".gitignore a.txt c.txt");
+    let names = json!(["`b.log` (a .gitignore names it)", script]);
+    assert_eq!(left_out(&ended)[0]["names"], names);
+}
+
+#[test]
 fn a_planner_that_names_everything_lets_no_junk_land() {
     for everything in [".", "**"] {
         let project = Project::new(&[("a.txt", "a\n")]);

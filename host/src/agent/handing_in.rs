@@ -8,7 +8,7 @@ use super::{Agent, ClaimLanding, FilePaths, NotLanded};
 use crate::Setback;
 use crate::events::Event;
 use crate::queue::Store;
-use crate::repo::{Landed, LeftOut};
+use crate::repo::{Landed, LeftOut, Why};
 use crate::types::{CallError, Report, TaskOutcome};
 
 /// What a note of the host's begins with, among a worker's. No note of a worker's
@@ -65,8 +65,9 @@ impl Agent {
                 Err(CallError::Invalid("there is nothing to commit: no file has changed".into()))
             }
             Ok(None) => Err(CallError::Invalid(format!(
-                "there is nothing to commit but new files that no tool wrote and nobody named: {}. \
-                 Name those that belong to the work with `include_files`",
+                "there is nothing to commit but new files that can't land, for {}: {}. Name those that \
+                 belong to the work with `include_files`; what a .gitignore names lands nowhere",
+                reasons(&left_out),
                 told(&left_out, MOST_TOLD).join(", ")
             ))),
             Err(NotLanded::Refused(why)) => Err(CallError::Invalid(why)),
@@ -163,11 +164,21 @@ pub fn note_lost(outcome: &mut TaskOutcome, lost: &HashSet<String>) {
 
 fn note(left_out: &[LeftOut]) -> String {
     format!(
-        "{HOST_NOTE}{} new files were left out of the commit, for no tool wrote them and nobody \
-         named them: {}",
+        "{HOST_NOTE}{} new files were left out of the commit, for {}: {}",
         count(left_out),
+        reasons(left_out),
         told(left_out, MOST_NOTED).join(", ")
     )
+}
+
+/// What keeps these files out, as far as the list itself does not say it.
+fn reasons(left_out: &[LeftOut]) -> &'static str {
+    let is_unwanted = |one: &LeftOut| one.why == Why::Unwanted;
+    match (left_out.iter().any(is_unwanted), left_out.iter().all(is_unwanted)) {
+        (_, true) => "no tool wrote them and nobody named them",
+        (true, false) => "no tool wrote them and nobody named them, or as it stands there",
+        (false, false) => "the reason that stands there",
+    }
 }
 
 fn count(left_out: &[LeftOut]) -> usize {

@@ -122,7 +122,7 @@ impl ClaimLanding {
         let (checkout, scope) = (checkout.clone(), self.scope.clone());
         let allow_secrets = self.allow_secrets;
         let looking = move || {
-            let changes = match checkout.changes(|path| scope.covers(path)) {
+            let changes = match checkout.changes_with(&scope.paths(), |path| scope.covers(path)) {
                 Ok(changes) => changes,
                 Err(CallError::TooLong(why)) => return Err(NotLanded::Refused(why)),
                 Err(CallError::Unavailable(why)) => return Err(Setback::Attempt(why).into()),

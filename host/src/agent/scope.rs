@@ -112,6 +112,13 @@ impl Scope {
         self.planned.cover(path) || self.named().iter().any(|name| name.covers(path))
     }
 
+    /// What was named by its path alone, be it a file or a folder.
+    pub fn paths(&self) -> Vec<CheckoutPath> {
+        let named = self.named();
+        let all = self.planned.0.iter().chain(named.iter());
+        all.filter_map(|name| name.path.clone()).collect()
+    }
+
     fn named(&self) -> MutexGuard<'_, Vec<Name>> {
         // It is extended whole or not at all.
         self.named.lock().unwrap_or_else(PoisonError::into_inner)

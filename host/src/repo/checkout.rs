@@ -9,11 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::changes::{Change, ChangeKind, Changes};
 use super::checkouts::{RunFolder, empty, remove};
-use super::compare::{Difference, Held, differences};
+use super::compare::{Difference, Found, Held, differences};
 use super::contents::{clear, make_folder, read_contents, write_over};
 use super::filters::Filtered;
 use super::folder::Folder;
-use super::left_out::grouped;
+use super::hidden::hidden;
+use super::left_out::{Why, grouped};
 use super::new_keys::{NewKey, new_among, suspects};
 use super::open::Repository;
 use super::path::CheckoutPath;
@@ -96,8 +97,13 @@ impl Checkout {
     /// land stay.
     pub fn follow(&self, commit: &str) -> Result<()> {
         let touched = self.touched().clone();
+        self.written().settle(self.folder.directory());
+        let mut written = std::mem::take(&mut *self.written());
         self.stand_on(commit, Leavings::Kept)?;
         *self.touched() = touched;
+        let held = self.held();
+        written.forget(|path| held.files.contains_key(path));
+        *self.written() = written;
         Ok(())
     }
 
@@ -128,21 +134,41 @@ impl Checkout {
     /// does not have, those count that a tool wrote or that are `wanted`; the
     /// others are left out.
     pub fn changes(&self, wanted: impl Fn(&CheckoutPath) -> bool) -> Result<Changes, CallError> {
+        self.changes_with(&[], wanted)
+    }
+
+    /// The same; what cannot land of what these paths name is told with what is left
+    /// out, as it is of what tools wrote.
+    pub fn changes_with(
+        &self,
+        named: &[CheckoutPath],
+        wanted: impl Fn(&CheckoutPath) -> bool,
+    ) -> Result<Changes, CallError> {
         let held = self.held();
         let root = self.repository.root();
         let found = self.differences(&held).map_err(|error| unavailable(&error))?;
+        let mut hidden = self.hidden(&held, &found.differing, named)?;
+        let mut in_submodules = found.in_submodules;
+        for paths in [&mut hidden, &mut in_submodules] {
+            paths.retain(|path| path.is_within(root));
+        }
         let (inside, outside): (Vec<_>, Vec<_>) =
-            found.into_iter().partition(|found| found.path.is_within(root));
-        let (landing, left_out): (Vec<_>, Vec<_>) = {
+            found.differing.into_iter().partition(|found| found.path.is_within(root));
+        let (landing, unwanted): (Vec<_>, Vec<_>) = {
             let written = self.written();
             let lands = |found: &Difference| {
                 found.tracked || written.covers(&found.path) || wanted(&found.path)
             };
             inside.into_iter().partition(lands)
         };
-        let left_out = left_out.into_iter().map(|found| found.path).collect::<Vec<_>>();
-        let paths = landing.iter().map(|found| &found.path);
-        let left_out = grouped(&left_out, paths, |folder| held.is_used(folder));
+        let unwanted = unwanted.into_iter().map(|found| found.path).collect::<Vec<_>>();
+        let told = |paths: &[CheckoutPath], why| {
+            let landing = landing.iter().map(|found| &found.path);
+            grouped(paths, why, landing, |folder| held.is_used(folder))
+        };
+        let mut left_out = told(&hidden, Why::Ignored);
+        left_out.extend(told(&in_submodules, Why::InSubmodule));
+        left_out.extend(told(&unwanted, Why::Unwanted));
         let files = landing.iter().filter(|found| found.mode.is_some()).count();
         if files > MOST_FILES {
             return Err(too_many(files));
@@ -247,7 +273,19 @@ impl Checkout {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn differences(&self, held: &Held) -> Result<Vec<Difference>> {
+    fn hidden(
+        &self,
+        held: &Held,
+        found: &[Difference],
+        named: &[CheckoutPath],
+    ) -> Result<Vec<CheckoutPath>, CallError> {
+        let path = self.folder.path().display();
+        hidden(self.folder.directory(), held, found, &self.written(), named)
+            .map_err(failed(format!("look for what is ignored in the checkout {path}")))
+            .map_err(|error| unavailable(&error))
+    }
+
+    pub(super) fn differences(&self, held: &Held) -> Result<Found> {
         let path = self.folder.path().display();
         let touched = self.touched().clone();
         differences(&self.folder, held, &touched)

@@ -127,13 +127,17 @@ pub(super) struct Difference {
     pub(super) mode: Option<Mode>,
 }
 
-/// All that differs from the base, sorted by path. Looks only where something
-/// may have changed.
-pub(super) fn differences(
-    folder: &Folder,
-    held: &Held,
-    touched: &Touched,
-) -> io::Result<Vec<Difference>> {
+/// What a checkout has made of its base.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// All that differs, sorted by path.
+    pub(super) differing: Vec<Difference>,
+    /// New files that lie in submodules, so that no commit can hold them.
+    pub(super) in_submodules: Vec<CheckoutPath>,
+}
+
+/// Finds what differs from the base. Looks only where something may have changed.
+pub(super) fn differences(folder: &Folder, held: &Held, touched: &Touched) -> io::Result<Found> {
     let scanned = scan(folder, held, touched, Obeyed::All)?;
     if let Some(refused) = scanned.refused.first() {
         return Err(io::Error::other(format!(
@@ -141,16 +145,20 @@ pub(super) fn differences(
             refused.display()
         )));
     }
-    let mut found = scanned.changed;
+    let mut differing = scanned.changed;
+    let mut in_submodules = Vec::new();
     for untracked in scanned.untracked.iter().filter(|untracked| !untracked.is_folder) {
-        found.extend(new_file(folder, held, &untracked.path)?);
+        match new_file(folder, &untracked.path)? {
+            Some(new) if held.is_in_submodule(&new.path) => in_submodules.push(new.path),
+            new => differing.extend(new),
+        }
     }
-    found.sort_by(|one, other| one.path.cmp(&other.path));
-    Ok(found)
+    differing.sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(Found { differing, in_submodules })
 }
 
 /// A file or link that the base does not have, if it can land.
-fn new_file(folder: &Folder, held: &Held, path: &Path) -> io::Result<Option<Difference>> {
+fn new_file(folder: &Folder, path: &Path) -> io::Result<Option<Difference>> {
     if path.file_name().and_then(|name| name.to_str()).is_some_and(is_dot_git) {
         return Ok(None);
     }
@@ -164,10 +172,6 @@ fn new_file(folder: &Folder, held: &Held, path: &Path) -> io::Result<Option<Diff
         Err(error) => return Err(at(&path)(error)),
     };
     Ok(match mode_of(&metadata) {
-        Some(_) if held.is_in_submodule(&path) => {
-            tracing::warn!(%path, "what lies in a submodule is left out");
-            None
-        }
         Some(mode) => Some(Difference { path, tracked: false, mode: Some(mode) }),
         None => {
             tracing::warn!(%path, "neither file, link nor folder: left out");

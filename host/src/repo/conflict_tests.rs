@@ -174,3 +174,35 @@ fn files_and_folders_of_one_name_collide() {
     assert!(!collide(&base, file(), vec![written("d/x", "edited\n")]).is_empty());
     assert!(!collide(&base, vec![written("d/x", "edited\n")], file()).is_empty());
 }
+
+#[test]
+fn attributes_that_nobody_committed_say_nothing_of_a_merge() {
+    let run = run_on(&[("app.py", "1\n"), ("d/e.py", "1\n")]);
+    for place in [".gitattributes", "d/.gitattributes", ".git/info/attributes"] {
+        run.sandbox.write(place, "* merge=union\n");
+    }
+    run.land("l1", vec![written("app.py", "one\n"), written("d/e.py", "one\n")]).unwrap();
+    let both = vec![written("app.py", "two\n"), written("d/e.py", "two\n")];
+    assert_eq!(conflict(run.land("l2", both)).0, ["app.py", "d/e.py"]);
+    run.check(1);
+}
+
+#[test]
+fn attributes_of_the_branch_choose_how_files_merge_wherever_the_user_stands() {
+    let base = [
+        (".gitattributes", "\u{feff}[attr]lines merge=union\n*.log lines\n"),
+        ("d/.gitattributes", "*.txt -merge\n"),
+        ("a.log", "0\n"),
+        ("d/a.txt", "1\n2\n3\n4\n5\n"),
+    ];
+    let run = run_on(&base);
+    run.sandbox.write(".gitattributes", "* -merge\n");
+    run.sandbox.write("d/.gitattributes", "*.txt merge\n");
+    run.land("l1", vec![written("a.log", "0\none\n"), written("d/a.txt", "one\n2\n3\n4\n5\n")])
+        .unwrap();
+    run.land("l2", vec![written("a.log", "0\ntwo\n")]).unwrap();
+    assert_eq!(run.show("a.log"), "0\none\ntwo");
+    let files = conflict(run.land("l3", vec![written("d/a.txt", "1\n2\n3\n4\nfive\n")])).0;
+    assert_eq!(files, ["d/a.txt"]);
+    run.check(2);
+}

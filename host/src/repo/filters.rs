@@ -2,24 +2,27 @@
 //! repository and working tree, as git-lfs and git-crypt have it: the attribute
 //! `filter` names it. No such program ever runs here, so such a file is neither
 //! written to a working tree nor taken from a worker; that is left to git itself.
-//! Owns finding them. Attributes are read from git's objects alone.
+//! Nor is a file written that git keeps in another encoding there, which libgit2
+//! knows nothing of. Owns finding them. Attributes are read from git's objects alone.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use git2::{AttrCheckFlags, AttrValue, Index, ObjectType, Oid, Tree};
+use git2::{AttrCheckFlags, AttrValue, Index, Oid, Tree};
 
+use super::attributes::{ATTRIBUTES, attribute_files, blob_at};
 use super::changes::{Change, ChangeKind, Mode};
 use super::failed;
 use super::open::Repository;
-use super::path::CheckoutPath;
 use super::references::run_tip;
 use super::tree::{difference, index_entry};
 use super::worktrees::name_some;
 use crate::Result;
 
-/// The name of the files that say what goes through a filter.
-const ATTRIBUTES: &str = ".gitattributes";
+/// The attribute that names a filter.
+const FILTER: &str = "filter";
+/// The attribute that names the encoding of a file in working trees.
+const ENCODING: &str = "working-tree-encoding";
 /// How far back commits are looked at that were not pushed.
 const SEARCHED_COMMITS: usize = 2_000;
 /// Above the loose (1) and packed (2) backends of libgit2.
@@ -72,7 +75,7 @@ impl Repository {
     }
 
     /// Why a working tree can't go from its HEAD to a commit: git would pass what
-    /// has to be written through a program.
+    /// has to be written through a program, or write it in another encoding.
     pub(super) fn filtered_on_the_way(
         &self,
         git: &git2::Repository,
@@ -83,9 +86,21 @@ impl Repository {
         let target = git.find_commit(to).and_then(|to| to.tree()).map_err(failed(doing()))?;
         let paths = written(git, Some(&head), &target).map_err(failed(doing()))?;
         let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
-        let found = self.filtered(&paths, |_, name| Ok(blob_at(&target, name)))?;
-        Ok(self.with_programs(found)?.map(|named| {
-            format!("{named} would have to go through a filter of git's, which never runs here")
+        let attributes = |_: &git2::Repository, name: &str| Ok(blob_at(&target, name));
+        let found = self.filtered(&paths, attributes)?;
+        if let Some(named) = self.with_programs(found)? {
+            let filter = "would have to go through a filter of git's, which never runs here";
+            return Ok(Some(format!("{named} {filter}")));
+        }
+        let encoded = self.with_attribute(&paths, ENCODING, attributes)?;
+        let encoded = encoded.into_iter().filter(|(_, encoding)| !is_utf_8(encoding));
+        let named: Vec<String> =
+            encoded.map(|(path, encoding)| format!("`{path}` (`{encoding}`)")).collect();
+        Ok((!named.is_empty()).then(|| {
+            format!(
+                "{} would have to be written in an encoding that only git knows",
+                name_some(&named)
+            )
         }))
     }
 
@@ -125,20 +140,31 @@ impl Repository {
         Ok((!named.is_empty()).then(|| name_some(&named)))
     }
 
-    /// Those of the paths that have the attribute; `attributes` finds the blob of
-    /// a `.gitattributes`. A bare handle with an index of these files alone looks
-    /// into no working tree.
+    /// Those of the paths that go through a filter.
     fn filtered(
         &self,
         paths: &[&str],
         attributes: impl Fn(&git2::Repository, &str) -> std::result::Result<Option<Oid>, git2::Error>,
     ) -> Result<Vec<Filtered>> {
-        let find = || -> std::result::Result<Vec<Filtered>, git2::Error> {
+        let found = self.with_attribute(paths, FILTER, attributes)?;
+        Ok(found.into_iter().map(|(path, filter)| Filtered { path, filter }).collect())
+    }
+
+    /// Those of the paths for which the attribute says something, and what;
+    /// `attributes` finds the blob of a `.gitattributes`. A bare handle with an index
+    /// of these files alone looks into no working tree.
+    fn with_attribute(
+        &self,
+        paths: &[&str],
+        attribute: &str,
+        attributes: impl Fn(&git2::Repository, &str) -> std::result::Result<Option<Oid>, git2::Error>,
+    ) -> Result<Vec<(String, String)>> {
+        let find = || -> std::result::Result<Vec<(String, String)>, git2::Error> {
             let git = git2::Repository::open_bare(self.common_directory())?;
             let odb = git.odb()?;
             let _in_memory = odb.add_new_mempack_backend(MEMORY_FIRST)?;
             let mut index = Index::new()?;
-            for name in attribute_files(paths) {
+            for name in attribute_files(paths.iter().copied()) {
                 if let Some(id) = attributes(&git, name.as_str())? {
                     index.add(&index_entry(&name, Mode::File, id))?;
                 }
@@ -147,13 +173,13 @@ impl Repository {
             let mut found = Vec::new();
             for path in paths {
                 let value =
-                    git.get_attr_bytes(Path::new(path), "filter", AttrCheckFlags::INDEX_ONLY)?;
-                let filter = match AttrValue::from_bytes(value) {
-                    AttrValue::String(filter) => filter.to_owned(),
-                    AttrValue::Bytes(filter) => String::from_utf8_lossy(filter).into_owned(),
+                    git.get_attr_bytes(Path::new(path), attribute, AttrCheckFlags::INDEX_ONLY)?;
+                let value = match AttrValue::from_bytes(value) {
+                    AttrValue::String(value) => value.to_owned(),
+                    AttrValue::Bytes(value) => String::from_utf8_lossy(value).into_owned(),
                     AttrValue::True | AttrValue::False | AttrValue::Unspecified => continue,
                 };
-                found.push(Filtered { path: (*path).to_owned(), filter });
+                found.push(((*path).to_owned(), value));
             }
             Ok(found)
         };
@@ -161,23 +187,15 @@ impl Repository {
     }
 }
 
+/// Git keeps such a file as it is; it asks with and without the `-`, in any case.
+fn is_utf_8(encoding: &str) -> bool {
+    ["utf-8", "utf8"].iter().any(|name| encoding.eq_ignore_ascii_case(name))
+}
+
 /// Whether the user's git knows a program for the filter.
 fn has_program(config: &git2::Config, filter: &str) -> bool {
     let mut kinds = ["clean", "smudge", "process"].iter();
     kinds.any(|kind| config.get_string(&format!("filter.{filter}.{kind}")).is_ok())
-}
-
-/// The `.gitattributes` that may say something of these paths.
-fn attribute_files(paths: &[&str]) -> BTreeSet<CheckoutPath> {
-    let folders = paths.iter().flat_map(|path| Path::new(path).ancestors().skip(1));
-    let folders: BTreeSet<&Path> = folders.collect();
-    let file = |folder: &Path| folder.join(ATTRIBUTES).to_str().map(CheckoutPath::parse_file);
-    folders.into_iter().filter_map(|folder| file(folder)?.ok()).collect()
-}
-
-fn blob_at(tree: &Tree<'_>, name: &str) -> Option<Oid> {
-    let entry = tree.get_path(Path::new(name)).ok()?;
-    (entry.kind() == Some(ObjectType::Blob)).then(|| entry.id())
 }
 
 /// The paths that one tree has otherwise than another, or alone.

@@ -70,6 +70,37 @@ fn new_files_land_where_a_tool_wrote_them_or_somebody_wants_them() {
 }
 
 #[test]
+fn what_a_tool_wrote_or_somebody_named_and_a_gitignore_covers_is_told() {
+    let sandbox = Sandbox::with(&[(".gitignore", "build\n*.o\n"), ("a", "1\n"), ("src/x", "x\n")]);
+    let (checkout, folder) = checkout(&sandbox);
+    write(&folder, "build/cache/left", "of a task before\n");
+    write(&folder, "src/x.o", "the same\n");
+    for at in ["build/run.sh", "b", "gone.o", "src", "build/src"] {
+        checkout.note(&path(at));
+    }
+    write(&folder, "build/run.sh", "r\n");
+    write(&folder, "b", "2\n");
+    fs::rename(folder.join("src"), folder.join("build/src")).unwrap();
+    let nobody = |_: &CheckoutPath| false;
+    let changes = checkout.changes(nobody).unwrap();
+    assert_eq!(changes.changes, [written("b", "2\n"), removed("src/x")]);
+    assert_eq!(told(&changes), ["`build/` (3 files; a .gitignore names them)"]);
+    // It is told again where it did not land in the middle of a task.
+    checkout.follow(&checkout.base()).unwrap();
+    assert_eq!(told(&checkout.changes(nobody).unwrap()), told(&changes));
+    checkout.reset(&checkout.base()).unwrap();
+    assert_eq!(checkout.changes(nobody).unwrap(), Changes::default());
+    let named = |names: &[&str]| {
+        let names: Vec<CheckoutPath> = names.iter().map(|name| path(name)).collect();
+        told(&checkout.changes_with(&names, |_| true).unwrap())
+    };
+    assert_eq!(named(&["build/run.sh"]), ["`build/run.sh` (a .gitignore names it)"]);
+    assert_eq!(named(&["build"]), ["`build/` (4 files; a .gitignore names them)"]);
+    write(&folder, "src/y.o", "o\n");
+    assert_eq!(named(&["src", "a", "none.o"]), [""; 0], "others' caches are in it");
+}
+
+#[test]
 fn what_did_not_land_in_the_middle_of_a_task_stays_until_its_end() {
     let sandbox = Sandbox::with(&[("a", "1\n"), ("d/x", "x\n")]);
     let (checkout, folder) = checkout(&sandbox);

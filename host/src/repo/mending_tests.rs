@@ -103,7 +103,8 @@ fn a_persons_files_that_took_a_place_since_stay() {
     sandbox.git(&["read-tree", "-u", "-m", "HEAD", &to]);
     sandbox.write("f/mine", "mine\n");
     sandbox.write("d", "mine, too\n");
-    repository.recover("r1").unwrap();
+    let error = repository.recover("r1").unwrap_err().to_string();
+    assert!(error.contains("(d/x, f)"), "{error}");
     assert_eq!(
         (sandbox.read("f/mine"), sandbox.read("d")),
         ("mine\n".into(), "mine, too\n".into())
@@ -131,4 +132,70 @@ fn an_index_that_somebody_has_locked_is_not_unlocked_and_the_mark_stays() {
     assert!(refused.to_string().contains("code-agent resume r1"), "{refused}");
     repository.recover("r1").unwrap();
     assert_eq!(status(&sandbox), "");
+}
+
+#[test]
+fn what_git_writes_otherwise_than_it_keeps_it_goes_back_too() {
+    let attributes = "*.txt text eol=crlf\n*.id ident\n";
+    let files =
+        [(".gitattributes", attributes), ("a.txt", "1\n2\n"), ("b.id", "$Id$\n"), ("g", "")];
+    // Whole, the beginning of a file, and what ends between the two bytes of a line's end.
+    for found in [None, Some("1\r\ntw"), Some("1\r\ntwo\r")] {
+        let sandbox = Sandbox::with(&files);
+        let (repository, to) = on_the_way(&sandbox, || {
+            sandbox.write("a.txt", "1\r\ntwo\r\nmore\r\n");
+            sandbox.write("b.id", "$Id$\nmore\n");
+            sandbox.write("c.txt", "c\r\n");
+            sandbox.git(&["rm", "--quiet", "g"]);
+            sandbox.git(&["add", "--all"]);
+        });
+        match found {
+            None => drop(sandbox.git(&["read-tree", "-u", "-m", "HEAD", &to])),
+            Some(found) => sandbox.write("a.txt", found),
+        }
+        assert_ne!(status(&sandbox), "");
+        repository.recover("r1").unwrap();
+        assert_eq!(status(&sandbox), "", "{found:?}");
+        assert_eq!(sandbox.read("a.txt"), "1\r\n2\r\n");
+        assert!(sandbox.top().join("g").exists() && !sandbox.top().join("c.txt").exists());
+    }
+}
+
+#[test]
+fn attributes_that_the_move_changed_count_as_they_were() {
+    let sandbox =
+        Sandbox::with(&[(".gitattributes", "*.md text\n"), ("a.txt", "1\n"), ("b", "1\n")]);
+    let (repository, to) = on_the_way(&sandbox, || {
+        sandbox.write(".gitattributes", "*.txt text eol=crlf\n");
+        sandbox.write("a.txt", "two\n");
+        sandbox.git(&["add", "--all"]);
+    });
+    sandbox.git(&["read-tree", "-u", "-m", "HEAD", &to]);
+    assert_eq!(sandbox.read("a.txt"), "two\r\n");
+    repository.recover("r1").unwrap();
+    assert_eq!((status(&sandbox), sandbox.read("a.txt")), (String::new(), "1\n".into()));
+}
+
+#[test]
+fn what_stays_of_a_move_keeps_its_mark_until_a_person_has_mended_it() {
+    let sandbox = Sandbox::with(&[("a", "a\n"), ("b", "b\n"), ("gone", "g\n")]);
+    let (repository, to) = on_the_way(&sandbox, || {
+        sandbox.write("a", "changed\n");
+        sandbox.git(&["rm", "--quiet", "gone"]);
+        sandbox.git(&["add", "--all"]);
+    });
+    sandbox.git(&["read-tree", "-u", "-m", "HEAD", &to]);
+    sandbox.write("a", "changed, and mine\n");
+    sandbox.write("b", "mine\n");
+    let error = repository.recover("r1").unwrap_err().to_string();
+    assert!(error.contains("(a)") && error.contains("`code-agent resume`"), "{error}");
+    assert!(sandbox.git(&["for-each-ref"]).contains("moving"));
+    assert_eq!(
+        (sandbox.read("a"), sandbox.read("gone")),
+        ("changed, and mine\n".into(), "g\n".into())
+    );
+    sandbox.git(&["checkout", "--quiet", "HEAD", "--", "a"]);
+    repository.recover("r1").unwrap();
+    assert!(!sandbox.git(&["for-each-ref"]).contains("moving"));
+    assert_eq!(status(&sandbox), " M b", "that was never the move's");
 }

@@ -1,11 +1,13 @@
 //! Putting one worker's changes onto the tip, or two histories together, in
-//! memory. Attributes can choose among libgit2's built-in ways to merge a file,
-//! and nothing else: it runs no driver, filter or hook of the repository.
+//! memory. The attributes of the side that is merged into can choose among libgit2's
+//! built-in ways to merge a file, and nothing else: no other attributes count, and
+//! no driver, filter or hook of the repository runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use git2::{ErrorCode, Index, MergeOptions, Oid, Sort, Tree};
 
+use super::attributes::merging_by;
 use super::changes::{Change, ChangeKind};
 use super::draft::Draft;
 use super::path::CheckoutPath;
@@ -79,17 +81,35 @@ pub(super) fn merge_histories(
     ours: Oid,
     theirs: Oid,
 ) -> Result<Merged, git2::Error> {
-    let base = match git.merge_base(ours, theirs) {
-        Ok(base) => git.find_commit(base)?.tree()?,
+    let bases = match git.merge_bases(ours, theirs) {
+        Ok(bases) => bases,
         Err(error) if error.code() == ErrorCode::NotFound => {
             return Ok(Merged::Conflict(Vec::new()));
         }
         Err(error) => return Err(error),
     };
-    let (ours, theirs) = (git.find_commit(ours)?, git.find_commit(theirs)?);
-    // Where there is more than one such place, this merges those first.
-    let merged = git.merge_commits(&ours, &theirs, Some(&with_renames()))?;
-    finished(git, merged, [&base, &ours.tree()?], touched_paths(git, &base, &theirs.tree()?)?)
+    let Some(base) = bases.first() else { return Ok(Merged::Conflict(Vec::new())) };
+    let tree_of = |id| git.find_commit(id)?.tree();
+    let (base, ours_tree, theirs_tree) = (tree_of(*base)?, tree_of(ours)?, tree_of(theirs)?);
+    if bases.len() == 1 {
+        return merge_sides(git, &base, &ours_tree, &theirs_tree);
+    }
+    let merging = handle(git, [&base, &ours_tree, &theirs_tree])?;
+    let (ours, theirs) = (merging.find_commit(ours)?, merging.find_commit(theirs)?);
+    // This merges first where they parted.
+    let merged = merging.merge_commits(&ours, &theirs, Some(&with_renames()))?;
+    finished(git, merged, [&base, &ours_tree], touched_paths(git, &base, &theirs_tree)?)
+}
+
+/// A handle that merges by the attributes of `ours`. Only what differs from the
+/// base on one of the sides is merged at all.
+fn handle(
+    git: &git2::Repository,
+    [base, ours, theirs]: [&Tree<'_>; 3],
+) -> Result<git2::Repository, git2::Error> {
+    let mut paths = touched_paths(git, base, ours)?;
+    paths.append(&mut touched_paths(git, base, theirs)?);
+    merging_by(git, ours, paths.keys().map(CheckoutPath::as_str))
 }
 
 fn with_renames() -> MergeOptions {
@@ -141,7 +161,9 @@ pub(super) fn merged_index(
     git: &git2::Repository,
     [base, ours, theirs]: [&Tree<'_>; 3],
 ) -> Result<Index, git2::Error> {
-    git.merge_trees(base, ours, theirs, Some(&with_renames()))
+    let merging = handle(git, [base, ours, theirs])?;
+    let tree = |tree: &Tree<'_>| merging.find_tree(tree.id());
+    merging.merge_trees(&tree(base)?, &tree(ours)?, &tree(theirs)?, Some(&with_renames()))
 }
 
 /// What only one side changed has to be there (or be gone) in the result.
@@ -232,4 +254,40 @@ pub(super) fn touches(
         }
     }
     Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Sandbox;
+    use super::*;
+
+    #[test]
+    fn histories_that_met_more_than_once_come_together() {
+        let sandbox =
+            Sandbox::with(&[("a", "1\n2\n3\n4\n5\n"), (".gitattributes", "*.log merge=union\n")]);
+        let commit = |path: &str, text: &str| {
+            sandbox.write(path, text);
+            sandbox.git(&["add", "--all"]);
+            sandbox.git(&["commit", "--quiet", "--message", path]);
+        };
+        sandbox.git(&["switch", "--quiet", "--create", "side"]);
+        commit("a", "1\n2\n3\n4\nfive\n");
+        sandbox.git(&["switch", "--quiet", "main"]);
+        commit("a", "one\n2\n3\n4\n5\n");
+        let first = sandbox.git(&["rev-parse", "HEAD"]);
+        sandbox.git(&["merge", "--quiet", "--no-edit", "side"]);
+        commit("b.log", "main\n");
+        sandbox.git(&["switch", "--quiet", "side"]);
+        sandbox.git(&["merge", "--quiet", "--no-edit", &first]);
+        commit("b.log", "side\n");
+        // Somebody's working tree says nothing.
+        sandbox.write(".gitattributes", "* -merge\n");
+        let git = git2::Repository::open(sandbox.top()).unwrap();
+        let [ours, theirs] = ["main", "side"].map(|name| git.revparse_single(name).unwrap().id());
+        let Merged::Tree(tree) = merge_histories(&git, ours, theirs).unwrap() else {
+            panic!("a conflict");
+        };
+        let held = |path: &str| sandbox.show(&tree.to_string(), path);
+        assert_eq!((held("a"), held("b.log")), ("one\n2\n3\n4\nfive".into(), "main\nside".into()));
+    }
 }

@@ -4,6 +4,7 @@
 //! tasks, models or components. Every function here blocks; commit ids cross
 //! the border as 40 hex digits.
 
+mod attributes;
 mod belonging;
 mod changes;
 mod checkout;
@@ -18,6 +19,7 @@ pub mod folder;
 mod going_back;
 mod group;
 mod handles;
+mod hidden;
 mod hooks;
 mod ignored;
 mod joining;
@@ -74,7 +76,7 @@ pub use collision::{LaidOut, lay_out, still_marked};
 pub use filters::Filtered;
 pub use group::{Stack, stack};
 pub use landing::{LandError, Landed, Lander, Landing, LandingLog, LandingRecord};
-pub use left_out::LeftOut;
+pub use left_out::{LeftOut, Why};
 pub use new_keys::NewKey;
 pub use open::Repository;
 pub use patch::{Patch, blob, patch, still_has, top_of};

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use git2::{ErrorCode, Oid};
 
-use super::mending::take_back;
+use super::mending::take_back_later;
 use super::open::Repository;
 use super::prune::OURS;
 use super::references::{run_reference, run_tip, sync_reference};
@@ -169,15 +169,15 @@ fn remove_lock(path: &Path, ours: impl Fn(&str) -> bool) -> Result<()> {
 }
 
 /// Takes a working tree back that a dead host has left half moved. What a person
-/// changed since is left alone, and the start's own check refuses a tree that is
-/// dirty then.
+/// changed since is left alone; an error says that it stands where the move was to
+/// write.
 fn mend(holder: &Holder, to: Oid) -> Result<()> {
     let index_lock = worktrees::open(holder)?.path().join("index.lock");
     // One of somebody who is at work goes by itself.
     if !patience::is_free(&index_lock) {
         remove_lock(&index_lock, |_| true)?;
     }
-    take_back(holder, to)
+    take_back_later(holder, to)
 }
 
 /// Removes files of these names that a dead process has left in a folder; another

@@ -55,7 +55,7 @@ pub struct CommitSummary {
 impl Checkout {
     /// What differs from the base, untracked files included, sorted by path.
     pub fn status(&self) -> Result<Vec<StatusEntry>, CallError> {
-        let found = self.differences(&self.held()).map_err(unavailable)?;
+        let found = self.differences(&self.held()).map_err(unavailable)?.differing;
         let entry = |found: super::compare::Difference| {
             let change = match (found.tracked, found.mode) {
                 (false, _) => FileChange::Added,
@@ -80,7 +80,7 @@ impl Checkout {
         let new = match to {
             Some(to) => resolve(&git, base, to)?.tree().map_err(unreadable)?,
             None => {
-                let found = self.differences(&held).map_err(unavailable)?;
+                let found = self.differences(&held).map_err(unavailable)?.differing;
                 let changes = self.read(found)?;
                 let tree = git.find_commit(base).and_then(|commit| commit.tree());
                 let tree = tree.map_err(unreadable)?;

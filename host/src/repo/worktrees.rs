@@ -118,16 +118,21 @@ pub(super) fn dirt(git: &git2::Repository) -> Result<Option<String>> {
         let state = format!("{:?}", git.state()).to_lowercase();
         return Ok(Some(format!("it is in the middle of something (git calls it `{state}`)")));
     }
+    let paths = changed(git)?;
+    Ok((!paths.is_empty()).then(|| format!("it has uncommitted changes ({})", name_some(&paths))))
+}
+
+/// What of the files that git tracks is not as HEAD has it, in the working tree or
+/// in the index.
+pub(super) fn changed(git: &git2::Repository) -> Result<Vec<String>> {
     let mut options = StatusOptions::new();
     options.include_untracked(false).include_ignored(false).exclude_submodules(true);
     let statuses = git
         .statuses(Some(&mut options))
         .map_err(failed("look for uncommitted changes in the working tree"))?;
-    let paths: Vec<String> = statuses
-        .iter()
-        .map(|entry| String::from_utf8_lossy(entry.path_bytes()).into_owned())
-        .collect();
-    Ok((!paths.is_empty()).then(|| format!("it has uncommitted changes ({})", name_some(&paths))))
+    let path =
+        |entry: git2::StatusEntry<'_>| String::from_utf8_lossy(entry.path_bytes()).into_owned();
+    Ok(statuses.iter().map(path).collect())
 }
 
 /// How many untracked files the working tree has.

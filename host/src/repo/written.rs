@@ -60,6 +60,16 @@ impl Written {
         Ok(())
     }
 
+    /// What is noted.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &CheckoutPath> {
+        self.0.iter()
+    }
+
+    /// Forgets what has become a commit's: the rest was written and did not land.
+    pub(super) fn forget(&mut self, landed: impl Fn(&CheckoutPath) -> bool) {
+        self.0.retain(|path| !landed(path));
+    }
+
     /// Whether a tool wrote there, or moved a folder above it there.
     pub(super) fn covers(&self, path: &CheckoutPath) -> bool {
         let mut at = Some(path.clone());

@@ -118,8 +118,8 @@ fn landed(commit: &str, left_out: &[String]) -> String {
     let mut output = format!("landed as {commit}; the checkout now stands on it");
     if !left_out.is_empty() {
         output.push_str(&format!(
-            ". These new files stayed out and are still there, for no tool wrote them and nobody named them: {}. \
-             Name what belongs to the work with `include_files`",
+            ". These new files stayed out and are still there, for no tool wrote them and nobody named \
+             them, or as it stands there: {}. Name what belongs to the work with `include_files`",
             left_out.join(", ")
         ));
     }

@@ -107,10 +107,12 @@ fn finish_task(finishing: &mut Finishing, finished: FinishTask) -> Result<Report
 fn question(left_out: &[String]) -> String {
     format!(
         "Not accepted yet. These new files were made by commands, and your task does not name \
-         them, so they will not land:\n{}\nCall `finish_task` again. If some of them belong to \
-         the work (a file that you moved with a command, a generated file that the repository \
-         keeps), name these in `include_files`; leave out what is only a product of builds, tests \
-         and tools. You are asked once.",
+         them, or something else stands behind their name, so they will not land:\n{}\nCall \
+         `finish_task` again. If some of them belong to the work (a file that you moved with a \
+         command, a generated file that the repository keeps), name these in `include_files`; \
+         leave out what is only a product of builds, tests and tools. What a .gitignore names or \
+         what lies in a submodule can't land: if it belongs to the work, move it, or change the \
+         .gitignore. You are asked once.",
         message::bullets(left_out)
     )
 }
