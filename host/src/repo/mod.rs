@@ -57,7 +57,6 @@ mod taken_back;
 #[cfg(test)]
 mod testing;
 mod touched;
-mod tracked;
 mod tree;
 mod undo;
 mod views;
