@@ -107,6 +107,26 @@ fn the_same_line_at_once_lands_merged_at_the_first_attempt() {
     assert_replays(&clone);
 }
 
+#[test]
+fn what_a_mergers_commands_leave_behind_costs_no_merge() {
+    let project = project();
+    let junk = "mkdir node_modules && cd node_modules && seq 10001 | xargs touch && \
+                cp ../count.txt marked.txt";
+    let merger = Rule::merger(&["What collides"])
+        .turn(call("run_command", json!({ "command": junk })))
+        .turn(write_file("count.txt", MERGED).expects(&["exit code 0"]))
+        .turn(finish_merge(true, "Both are counted."));
+    let server = ModelServer::start(counting([merger])).unwrap();
+    let ended = run(&mut command(code_agent(&project), &server)).expect_code(0);
+    assert_eq!(server.violations(), Vec::<String>::new());
+    project.assert_sound();
+    assert_eq!(project.read("count.txt"), MERGED);
+    assert_eq!(project.query::<u32>("SELECT max(attempt) FROM tasks"), 1);
+    let left_out = named(&ended.events(), "left-out");
+    assert_eq!(left_out[0]["names"], json!(["`node_modules/` (10002 files)"]));
+    assert_eq!(project.git(&["ls-tree", "-r", "--name-only", "main"]), "count.txt");
+}
+
 fn looking(project: &Project, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_code-agent"));
     command.args(arguments).current_dir(project.path());

@@ -5,7 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use model_server::{ModelServer, Rule, Script, finish_task};
+use model_server::{ModelServer, Rule, Script, call, finish_task};
+use serde_json::json;
 
 use crate::program::{Ended, code_agent, model, run};
 use crate::project::Project;
@@ -61,4 +62,38 @@ fn what_write_file_content_replaced_comes_back() {
     assert_eq!(mode(&beside), mode(&usual), "as any new file");
     let unknown = restore(&project, &["0123456"]).expect_code(2);
     assert!(unknown.stderr.contains("see `code-agent restore`"), "{}", unknown.stderr);
+}
+
+#[test]
+fn nothing_comes_back_to_where_a_link_leads() {
+    let project = Project::new(&[("a.txt", "a\n"), ("conf/in/keys", "old\n")]);
+    let home = project.beside("home");
+    fs::create_dir_all(home.join("in")).unwrap();
+    let line = format!("rm -r conf && ln -s {} conf", home.display());
+    let server = ModelServer::start(Script::new([
+        plan(&["one", "two"]),
+        domain("one", &[("Write keys", "conf")]),
+        domain("two", &[("Write c", "c.txt")]),
+        Rule::worker(&["Task: Write keys\n"])
+            .turn(write_file("conf/in/keys", "new\n"))
+            .turn(call("run_command", json!({ "command": line })))
+            .turn(finish_task("Done.").expects(&["exit code 0"])),
+        writer("Write c", "c.txt", "c\n"),
+        content_judge(),
+    ]))
+    .unwrap();
+    let mut command = code_agent(&project);
+    run(command.args(["--goal", "Write"]).args(model(&server))).expect_code(0);
+    assert!(project.path().join("conf").is_symlink());
+    let listed = restore(&project, &["--json"]).expect_code(0).events();
+    let blob = listed[0]["blob_id"].as_str().unwrap();
+    for arguments in [&[blob][..], &[blob, "--force"]] {
+        let refused = restore(&project, arguments).expect_code(2);
+        assert!(refused.stderr.contains("conf is a link now"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("--to"), "{}", refused.stderr);
+    }
+    assert!(!home.join("in/keys").exists());
+    let place = home.join("in/keys");
+    restore(&project, &[blob, "--to", place.to_str().unwrap()]).expect_code(0);
+    assert_eq!(fs::read_to_string(place).unwrap(), "old\n");
 }

@@ -15,6 +15,7 @@ use clap::builder::NonEmptyStringValueParser;
 use super::look::{LookArguments, RunChoice, json_line};
 use super::terminal::{print, short, table, to_the_second};
 use crate::queue::KeptFile;
+use crate::repo::path::CheckoutPath;
 use crate::repo::{blob, top_of};
 use crate::{Error, Result};
 
@@ -89,10 +90,27 @@ fn bring_back(file: &KeptFile, arguments: &RestoreArguments) -> Result<()> {
     }
     let place = match &arguments.to {
         Some(place) => place.clone(),
-        None => top_of(root_path)?.join(&file.path),
+        None => place_of(file, &top_of(root_path)?)?,
     };
     write(&place, &contents, arguments.force)?;
     print(&format!("{} is back, {} bytes\n", place.display(), contents.len()))
+}
+
+/// Where the file was, unless that is somewhere else by now: a link on the way may
+/// have landed since, and lead anywhere.
+fn place_of(file: &KeptFile, top: &Path) -> Result<PathBuf> {
+    let path = CheckoutPath::parse_file(&file.path);
+    let path = path.map_err(|error| Error::failed(error.to_string()))?;
+    let is_link = |folder: &&Path| {
+        std::fs::symlink_metadata(top.join(folder)).is_ok_and(|found| found.is_symlink())
+    };
+    match path.as_path().ancestors().skip(1).find(is_link) {
+        None => Ok(top.join(path.as_path())),
+        Some(link) => Err(Error::usage(format!(
+            "{} is a link now, so that {path} would go elsewhere; name a place with --to",
+            top.join(link).display()
+        ))),
+    }
 }
 
 /// Never replaces what somebody may still need: a new file is put in its place

@@ -95,7 +95,7 @@ impl HostCrew {
         };
         let merger = self.merger(claim, brief.cycle, worker, &slot, about)?;
         let answer = self.ask_merger(claim, brief, &merger, request).await?;
-        refuse_markers(&slot, &laid.collisions).await?;
+        refuse_markers(&merger, &laid.collisions).await?;
         let report = with_note(report, answer, &laid.collisions);
         let (report, landed) =
             match merger.hand_in(report, |report| commit_message(claim, report)).await {
@@ -210,9 +210,15 @@ fn lay(checkout: &Checkout, changes: &[Change]) -> Result<()> {
     }
 }
 
-async fn refuse_markers(slot: &Slot, collisions: &[Collision]) -> Result<(), Setback> {
-    let (checkout, collisions) = (slot.checkout.clone(), collisions.to_vec());
-    let marked = blocking("looking for markers", move || still_marked(&checkout, &collisions));
+/// Looks at what would land, and at nothing that commands have left besides.
+async fn refuse_markers(merger: &Agent, collisions: &[Collision]) -> Result<(), Setback> {
+    let (checkout, collisions) = (merger.slot.checkout.clone(), collisions.to_vec());
+    let scope = merger.landing.as_ref().map(|landing| landing.scope.clone());
+    let marked = blocking("looking for markers", move || {
+        still_marked(&checkout, &collisions, |path| {
+            scope.as_ref().is_some_and(|scope| scope.covers(path))
+        })
+    });
     match marked.await {
         Ok(files) if files.is_empty() => Ok(()),
         Ok(files) => {

@@ -326,11 +326,16 @@ fn mark([origin, branch, worker]: [&[u8]; 3], length: u16) -> Result<Option<Vec<
     Ok((!merged.is_automergeable()).then(|| merged.content().to_vec()))
 }
 
-/// Which files still hold markers, of what has been changed in the checkout since
-/// it was laid out.
-pub fn still_marked(checkout: &Checkout, collisions: &[Collision]) -> Result<Vec<String>> {
+/// Which files still hold markers, of what would land from the checkout since it was
+/// laid out: of new files those that a tool wrote or that are `wanted`, as in a
+/// landing.
+pub fn still_marked(
+    checkout: &Checkout,
+    collisions: &[Collision],
+    wanted: impl Fn(&CheckoutPath) -> bool,
+) -> Result<Vec<String>> {
     let mut found = Vec::new();
-    let changes = checkout.changes(|_| true).map_err(|error| Error::failed(error.to_string()))?;
+    let changes = checkout.changes(wanted).map_err(|error| Error::failed(error.to_string()))?;
     for change in changes.changes {
         let ChangeKind::Written { bytes, .. } = &change.kind else { continue };
         let collision = collisions.iter().find(|one| one.path == change.path.as_str());

@@ -84,7 +84,7 @@ fn the_same_lines_get_markers_and_the_rest_is_there() {
         .collect();
     names.sort();
     assert_eq!(names, ["a", "b", "gone"]);
-    assert_eq!(still_marked(&checkout, &laid.collisions).unwrap(), ["a"]);
+    assert_eq!(still_marked(&checkout, &laid.collisions, |_| false).unwrap(), ["a"]);
     for (text, is_marked) in [
         ("1\nx\ny\n3\n", false),
         ("1\nx\n=======\r\ny\n3\n", true),
@@ -93,14 +93,18 @@ fn the_same_lines_get_markers_and_the_rest_is_there() {
         ("1\n <<<<<<< quoted\n", false),
     ] {
         checkout.lay(&[written("a", text)]).unwrap();
-        let found = still_marked(&checkout, &laid.collisions).unwrap();
+        let found = still_marked(&checkout, &laid.collisions, |_| false).unwrap();
         assert_eq!(!found.is_empty(), is_marked, "{text:?}");
     }
     // Neither can they be moved elsewhere, nor is anybody else's text taken for one.
     checkout.lay(&[removed("a"), written("c", marked)]).unwrap();
-    assert_eq!(still_marked(&checkout, &laid.collisions).unwrap(), ["c"]);
+    assert_eq!(still_marked(&checkout, &laid.collisions, |_| false).unwrap(), ["c"]);
+    let junk = checkout.folder_for_command(false).join("junk");
+    std::fs::write(&junk, marked).unwrap();
+    let wanted = still_marked(&checkout, &laid.collisions, |_| true).unwrap();
+    assert_eq!(wanted, ["c", "junk"]);
     checkout.lay(&[written("c", "Title\n=======\n")]).unwrap();
-    assert_eq!(still_marked(&checkout, &laid.collisions).unwrap(), Vec::<String>::new());
+    assert_eq!(still_marked(&checkout, &laid.collisions, |_| false).unwrap(), Vec::<String>::new());
 }
 
 #[test]
@@ -112,7 +116,7 @@ fn markers_are_longer_than_what_looks_like_them() {
     assert!(text_at(&laid, "a").contains("\n<<<<<<<<<< the branch\n"));
     let checkout = sides.checkout(&laid);
     checkout.lay(&[written("a", &title("two and three"))]).unwrap();
-    assert_eq!(still_marked(&checkout, &laid.collisions).unwrap(), Vec::<String>::new());
+    assert_eq!(still_marked(&checkout, &laid.collisions, |_| false).unwrap(), Vec::<String>::new());
     let long = |word: &str| format!("{}\n{word}\n", "=".repeat(120));
     let sides = self::sides(&[("a", &long("one"))], &[("a", Some(&long("two")))]);
     let laid = sides.lay_out(&[written("a", &long("three"))]).unwrap();
