@@ -104,7 +104,7 @@ impl Seen {
     }
 }
 
-fn start(project: &Project, server: &ModelServer) -> Command {
+pub fn start(project: &Project, server: &ModelServer) -> Command {
     let mut command = code_agent(project);
     command.args(["--goal", "Take all places", "--max-workers", "8", "--json"]);
     command.args(model(server));
@@ -223,6 +223,7 @@ fn is_elsewhere(point: &str) -> bool {
         "undo:",
         "prune:",
         "publish: merged",
+        "packs:",
     ];
     parts.iter().any(|part| point.starts_with(part))
 }

@@ -48,6 +48,24 @@ fn a_run_with_a_strict_check_goes_on() {
     }
 }
 
+#[test]
+fn a_run_that_dies_while_it_joins_its_packs_goes_on() {
+    for point in points_of(&["packs"]) {
+        println!("{point}");
+        let project = SMALL.project();
+        let server = ModelServer::start(SMALL.script()).unwrap();
+        let mut command = crate::chaos::start(&project, &server);
+        let died = run(command.env("CODE_AGENT_CRASH_AT", &point));
+        assert_eq!(died.signal, Some(SIGABRT), "{point}: {}", died.stderr);
+        project.git(&["fsck", "--strict", "--no-dangling"]);
+        // The host that goes on has written none of them.
+        run(&mut resume(&project)).expect_code(0);
+        assert_eq!(server.violations(), Vec::<String>::new());
+        SMALL.assert_done_once(&project);
+        run_another(&project);
+    }
+}
+
 /// Two workers that change one line at once. Whoever is asked anew after the
 /// crash has nobody beside it.
 fn colliding() -> (Script, Script) {

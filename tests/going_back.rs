@@ -205,6 +205,30 @@ fn what_was_pushed_goes_by_a_commit_and_others_work_stays() {
 }
 
 #[test]
+fn what_a_commit_has_taken_back_is_told_so_and_nothing_else_is() {
+    let project = project();
+    let id = finished(&project, &[]);
+    let on_branch = |cycle: u32| -> Vec<bool> {
+        let list = format!("SELECT group_concat(id) FROM tasks WHERE cycle_number = {cycle}");
+        let tasks: String = project.query(&list);
+        let of_task = |task: &str| {
+            let shown = call(&project, &["show", task, "--json"]).expect_code(0).stdout;
+            let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+            shown["commits"][0]["on_branch"].as_bool().unwrap()
+        };
+        tasks.split(',').map(of_task).collect()
+    };
+    // The second cycle came after it, so that a commit takes the first one back.
+    call(&project, &["undo", &id, "--cycle", "1"]).expect_code(0);
+    assert!(project.git(&["log", "-1", "--format=%s", "main"]).starts_with("Take back"));
+    assert!(on_branch(1).iter().all(|there| !there), "{:?}", on_branch(1));
+    assert!(on_branch(2).iter().all(|there| *there), "{:?}", on_branch(2));
+    // It stays so whatever comes on top.
+    project.git(&["commit", "--quiet", "--allow-empty", "--message", "Mine"]);
+    assert!(on_branch(1).iter().all(|there| !there) && on_branch(2).iter().all(|there| *there));
+}
+
+#[test]
 fn what_was_pushed_to_where_git_does_not_look_goes_by_a_commit_too() {
     let project = project();
     let remote = Remote::of(&project);

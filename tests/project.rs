@@ -114,6 +114,12 @@ impl Project {
         assert_eq!(leased, 0, "no lease is left");
         let git = leftovers(&self.path().join(".git"));
         assert_eq!(git, Vec::<PathBuf>::new(), "no lock or temporary file is left");
+        let packs = self.path().join(".git/objects/pack");
+        for pack in fs::read_dir(packs).into_iter().flatten().map(|entry| entry.unwrap().path()) {
+            if pack.extension().is_some_and(|ending| ending == "pack") {
+                assert!(pack.with_extension("idx").exists(), "nobody sees {}", pack.display());
+            }
+        }
         let checkouts = self.beside("cache").join("code-agent/checkouts");
         assert!(is_empty(&checkouts), "no checkout is left behind");
     }

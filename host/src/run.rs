@@ -222,14 +222,7 @@ impl Run {
         let message = result.error.as_ref().map(ToString::to_string).or(used_up);
         let written = store.end_run(result.outcome, message).await;
         drop(lock);
-        match (written, &result.error) {
-            (Ok(()), _) => Ok(result),
-            (Err(unwritten), Some(error)) => {
-                tracing::error!("the run's end could not be written down: {unwritten}");
-                Err(error.clone())
-            }
-            (Err(unwritten), None) => Err(unwritten),
-        }
+        written_down(result, written)
     }
 
     async fn warn(&self) -> Result<()> {
@@ -252,6 +245,18 @@ impl Run {
              if they matter"
         );
         self.store.record("host", Event::Warning { message }).await
+    }
+}
+
+/// What is told of a run's end, written down or not: what ended it comes first.
+fn written_down(result: RunResult, written: Result<()>) -> Result<RunResult> {
+    match (written, &result.error) {
+        (Ok(()), _) => Ok(result),
+        (Err(unwritten), Some(error)) => {
+            tracing::error!("the run's end could not be written down: {unwritten}");
+            Err(error.clone())
+        }
+        (Err(unwritten), None) => Err(unwritten),
     }
 }
 

@@ -2,7 +2,7 @@
 //! to, so that whoever comes after a host that died in between finds both where
 //! they stood, and can have them go anew.
 
-use git2::{ErrorCode, Oid};
+use git2::Oid;
 
 use super::open::Repository;
 use super::references::{move_reference, run_reference, run_tip, sync_reference};
@@ -31,12 +31,7 @@ impl Repository {
     /// Says that they have, or never will.
     pub(super) fn gone_back(&self, git: &git2::Repository, run: &str) -> Result<()> {
         for (name, _, _) in marks(git, run)? {
-            match git.find_reference(&name).and_then(|mut reference| reference.delete()) {
-                Err(error) if error.code() != ErrorCode::NotFound => {
-                    return Err(failed(format!("remove `{name}`"))(error));
-                }
-                _ => {}
-            }
+            self.remove_reference(&name)?;
         }
         Ok(())
     }

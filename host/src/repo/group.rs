@@ -85,7 +85,7 @@ fn land_group(
     if records.is_empty() {
         return Ok(Group::Ended(outcomes, None));
     }
-    pack::write_all(repository.common_directory(), run, draft.objects())?;
+    pack::write_all(repository, run, draft.objects())?;
     crash::point("landing: objects written");
     let late = log.record(&records)?;
     if !late.is_empty() {
@@ -125,7 +125,7 @@ pub fn stack(repository: &Repository, run: &str, landings: &[&Landing]) -> Resul
     };
     let commits = landings.iter().map(put_on).collect();
     if tip != start {
-        pack::write_all(repository.common_directory(), run, draft.objects())?;
+        pack::write_all(repository, run, draft.objects())?;
     }
     Ok(Stack { tip: start.to_string(), commits })
 }

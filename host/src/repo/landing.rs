@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::changes::Change;
 use super::group::land_those_in_time;
+use super::joining::TOGETHER;
 use super::open::Repository;
 use super::references::run_tip;
 use super::worktrees::name_some;
@@ -151,7 +152,9 @@ impl Lander {
                 for group in groups.filter(|group| !group.is_empty()) {
                     land_and_answer(&repository, &run, group, &mut log);
                 }
+                repository.join_packs(&run, TOGETHER);
             }
+            repository.join_packs(&run, 2);
         };
         let thread = std::thread::Builder::new().name("landing".to_owned()).spawn(work);
         let thread = thread.map_err(failed("start the landing thread"))?;

@@ -9,7 +9,7 @@
 use git2::{ErrorCode, Oid};
 
 use super::open::Repository;
-use super::publish::{Published, REMOTE};
+use super::publish::{FETCHED, Published, REMOTE};
 use super::push::Bounds;
 use super::references::{run_tip, sync_reference};
 use super::working_tree::descends;
@@ -98,7 +98,7 @@ impl Repository {
         let theirs = self.fetched(run, bounds)?;
         let has_it =
             theirs.map_or(Ok(false), |theirs| descends(&self.git()?, theirs, made_from))?;
-        self.forget_fetched(&self.git()?, run)?;
+        self.remove_reference(&format!("{FETCHED}{run}"))?;
         if has_it {
             return Ok(None);
         }

@@ -6,61 +6,128 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use git2::Oid;
 
 use super::failed;
+use super::open::Repository;
 use super::packing::{Object, write_pack};
 use super::sync::sync_all;
 use super::tree::new_objects;
 use crate::{Error, Result, crash};
 
+/// Where packs lie among a repository's objects.
+pub(super) const FOLDER: &str = "pack";
+/// How the names of a pack's two files end.
+pub(super) const PACK: &str = "pack";
+pub(super) const INDEX: &str = "idx";
+
 /// Writes the commits, each the child of the one before and the first of
 /// `start`, and what they added.
 pub(super) fn write(
+    repository: &Repository,
     git: &git2::Repository,
-    common_directory: &Path,
     run: &str,
     start: Oid,
     commits: &[Oid],
 ) -> Result<()> {
     let objects = objects_of(git, start, commits).map_err(failed("find what landed"))?;
-    write_all(common_directory, run, objects)
+    write_all(repository, run, objects)
 }
 
-/// Writes these objects, each once. Written and synced in a folder of its own and
-/// then renamed, so that no half pack ever lies where git looks. After a crash
-/// `remove_leftovers` removes the folder, or git's own cleaning, which knows by
-/// `tmp_` what it is.
-pub(super) fn write_all(common_directory: &Path, run: &str, pack: Vec<Object>) -> Result<()> {
+/// Writes these objects, each once, as a pack that may be joined with others later.
+pub(super) fn write_all(repository: &Repository, run: &str, objects: Vec<Object>) -> Result<()> {
+    let (count, objects) = (objects.len(), objects.into_iter().map(Ok));
+    let name = write_pack_of(repository.common_directory(), run, count, objects)?;
+    repository.has_written(name);
+    Ok(())
+}
+
+/// Writes these objects and returns the pack's name. Written and synced in a folder
+/// of its own and then renamed, so that no half pack ever lies where git looks.
+pub(super) fn write_pack_of(
+    common_directory: &Path,
+    run: &str,
+    count: usize,
+    objects: impl Iterator<Item = io::Result<Object>>,
+) -> Result<String> {
+    beside_packs(common_directory, run, |folder, packs| {
+        let doing = || format!("write what landed to {}", packs.display());
+        let name = write_pack(count, objects, folder).map_err(failed(doing()))?;
+        crash::point("landing: pack built");
+        move_pack(folder, packs, &name)?;
+        Ok(name)
+    })
+}
+
+/// Removes packs of which others hold all objects; what is gone already needs no
+/// removing. The index goes first, as it comes last: without it nobody sees a pack.
+pub(super) fn remove(common_directory: &Path, run: &str, names: &[String]) -> Result<()> {
+    beside_packs(common_directory, run, |folder, packs| {
+        for (name, ending) in names.iter().flat_map(|name| [(name, INDEX), (name, PACK)]) {
+            let (from, to) = (file_of(packs, name, ending), file_of(folder, name, ending));
+            match fs::rename(&from, to) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(failed(format!("remove {}", from.display()))(error));
+                }
+                _ => crash::point("packs: half of one removed"),
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Does some work with a new folder that goes with all that is in it then. After a
+/// crash `remove_leftovers` removes it, or git's own cleaning, which knows by `tmp_`
+/// what it is.
+fn beside_packs<T>(
+    common_directory: &Path,
+    run: &str,
+    work: impl FnOnce(&Path, &Path) -> Result<T>,
+) -> Result<T> {
     let objects = common_directory.join("objects");
     let folder = objects.join(format!("{}{}", folder_prefix(run), uuid::Uuid::now_v7()));
-    let doing = || format!("write what landed to {}", objects.display());
-    fs::create_dir(&folder).map_err(failed(doing()))?;
-    let written = write_pack(pack, &folder).map_err(failed(doing()));
-    crash::point("landing: pack built");
-    let moved = written.and_then(|name| move_pack(&folder, &objects.join("pack"), &name));
+    fs::create_dir(&folder).map_err(failed(format!("write to {}", objects.display())))?;
+    let done = work(&folder, &objects.join(FOLDER));
     if let Err(error) = fs::remove_dir_all(&folder) {
         tracing::warn!(folder = %folder.display(), %error, "a temporary folder stays behind");
     }
-    moved
+    done
 }
 
-/// Removes what a dead host of the run was writing.
+/// Removes what a dead host of the run was writing or removing.
 pub(super) fn remove_leftovers(common_directory: &Path, run: &str) -> Result<()> {
     let objects = common_directory.join("objects");
     let prefix = folder_prefix(run);
-    let step = || -> std::io::Result<()> {
+    let step = || -> io::Result<()> {
         for entry in fs::read_dir(&objects)? {
             let entry = entry?;
             if entry.file_name().to_str().is_some_and(|name| name.starts_with(&prefix)) {
+                remove_halves(&entry.path(), &objects.join(FOLDER))?;
                 fs::remove_dir_all(entry.path())?;
             }
         }
         Ok(())
     };
     step().map_err(failed(format!("remove what a dead process left in {}", objects.display())))
+}
+
+/// Of a pack that was on its way in or out, its index may lie in a host's folder and
+/// the rest among the packs, where nobody sees it.
+fn remove_halves(folder: &Path, packs: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let index = packs.join(&name);
+        if index.extension().is_some_and(|ending| ending == INDEX) && !index.exists() {
+            match fs::remove_file(index.with_extension(PACK)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 fn folder_prefix(run: &str) -> String {
@@ -89,18 +156,23 @@ fn objects_of(
 }
 
 fn move_pack(from: &Path, to: &Path, name: &str) -> Result<()> {
-    let file = |folder: &Path, ending: &str| folder.join(format!("pack-{name}.{ending}"));
     let doing = || format!("write a pack through to the disk in {}", to.display());
-    let step = || -> std::io::Result<()> {
+    let step = || -> io::Result<()> {
         fs::create_dir_all(to)?;
-        sync_all(&[&file(from, "pack"), &file(from, "idx")])?;
+        sync_all(&[&file_of(from, name, PACK), &file_of(from, name, INDEX)])?;
         // Git finds a pack by its index, so that comes last.
-        for ending in ["pack", "idx"] {
-            fs::rename(file(from, ending), file(to, ending))?;
+        for ending in [PACK, INDEX] {
+            fs::rename(file_of(from, name, ending), file_of(to, name, ending))?;
+            crash::point("landing: half of a pack moved");
         }
         sync_all(&[to])
     };
     step().map_err(|error| {
         Error::failed(format!("could not {}: {error}; is the disk full?", doing()))
     })
+}
+
+/// Where a pack lies in a folder, or its index.
+pub(super) fn file_of(folder: &Path, name: &str, ending: &str) -> PathBuf {
+    folder.join(format!("pack-{name}.{ending}"))
 }

@@ -12,11 +12,16 @@ use std::rc::Rc;
 
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
-use git2::{Indexer, ObjectType};
+use git2::{Indexer, ObjectType, Oid};
 use sha1::{Digest, Sha1};
 
 const SIGNATURE: &[u8; 4] = b"PACK";
 const VERSION: u32 = 2;
+/// How an index of the same version begins, what comes before the ids in it, and how
+/// long one is.
+const INDEX_SIGNATURE: &[u8] = b"\xfftOc";
+const INDEX_HEAD: usize = 8 + 256 * 4;
+const ID_LENGTH: usize = 20;
 /// The bits of a length that fit beside an object's kind, and into each byte
 /// that follows; one more bit says that another byte does.
 const FIRST_BITS: u32 = 4;
@@ -30,17 +35,22 @@ const MODE: u32 = 0;
 /// An object's kind and bytes.
 pub(super) type Object = (ObjectType, Rc<[u8]>);
 
-/// Writes these objects, no two of them the same, as a pack with its index into a
+/// Writes so many objects, no two of them the same, as a pack with its index into a
 /// folder; returns the pack's name. Nothing is synced.
-pub(super) fn write_pack(objects: Vec<Object>, folder: &Path) -> io::Result<String> {
+pub(super) fn write_pack(
+    count: usize,
+    objects: impl Iterator<Item = io::Result<Object>>,
+    folder: &Path,
+) -> io::Result<String> {
     // It reads again what it is given, so that a pack without a fault is left.
     let indexer = Indexer::new(None, folder, MODE, false).map_err(io::Error::other)?;
     let mut pack = Hashed { inner: BufWriter::with_capacity(PIECE, indexer), hash: Sha1::new() };
-    let count = u32::try_from(objects.len()).map_err(io::Error::other)?;
+    let count = u32::try_from(count).map_err(io::Error::other)?;
     pack.write_all(SIGNATURE)?;
     pack.write_all(&VERSION.to_be_bytes())?;
     pack.write_all(&count.to_be_bytes())?;
-    for (kind, bytes) in objects {
+    for object in objects {
+        let (kind, bytes) = object?;
         pack.write_all(&header(kind_number(kind)?, bytes.len() as u64))?;
         let mut encoder = ZlibEncoder::new(&mut pack, Compression::fast());
         encoder.write_all(&bytes)?;
@@ -50,6 +60,22 @@ pub(super) fn write_pack(objects: Vec<Object>, folder: &Path) -> io::Result<Stri
     inner.write_all(&hash.finalize())?;
     let indexer = inner.into_inner().map_err(io::IntoInnerError::into_error)?;
     indexer.commit().map_err(io::Error::other)
+}
+
+/// What a pack holds, as its index says.
+pub(super) fn ids_in(index: &[u8]) -> io::Result<Vec<Oid>> {
+    let broken = || io::Error::other("the index of a pack is not whole");
+    let number = |at: usize| {
+        let bytes = index.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
+        bytes.map(u32::from_be_bytes).ok_or_else(broken)
+    };
+    if !index.starts_with(INDEX_SIGNATURE) || number(INDEX_SIGNATURE.len())? != VERSION {
+        return Err(broken());
+    }
+    // Before the ids it says how many of them begin with each byte or one below it.
+    let count = number(INDEX_HEAD - 4)? as usize;
+    let ids = index.get(INDEX_HEAD..INDEX_HEAD + count * ID_LENGTH).ok_or_else(broken)?;
+    ids.chunks_exact(ID_LENGTH).map(|id| Oid::from_bytes(id).map_err(io::Error::other)).collect()
 }
 
 fn kind_number(kind: ObjectType) -> io::Result<u8> {
@@ -98,8 +124,6 @@ impl<W: Write> Write for Hashed<W> {
 
 #[cfg(test)]
 mod tests {
-    use git2::Oid;
-
     use super::super::testing::{Sandbox, run_git};
     use super::*;
 
@@ -134,9 +158,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let read = |id: &Oid| {
             let object = odb.read(*id).unwrap();
-            (object.kind(), object.data().into())
+            Ok((object.kind(), object.data().into()))
         };
-        let name = write_pack(objects.iter().map(read).collect(), folder.path()).unwrap();
+        let name = write_pack(objects.len(), objects.iter().map(read), folder.path()).unwrap();
         let pack = folder.path().join(format!("pack-{name}.pack"));
         let pack = pack.to_str().unwrap();
         let listed = run_git(folder.path(), &["verify-pack", "--verbose", pack]);
@@ -151,6 +175,11 @@ mod tests {
             index(empty.join("other.idx")),
             index(folder.path().join(format!("pack-{name}.idx")))
         );
+        let whole = index(empty.join("other.idx"));
+        assert_eq!(ids_in(&whole).unwrap(), objects);
+        for cut in [0, 7, 8, INDEX_HEAD - 1, INDEX_HEAD + objects.len() * ID_LENGTH - 1] {
+            assert!(ids_in(&whole[..cut]).is_err(), "{cut}");
+        }
         for id in objects {
             let object = odb.read(id).unwrap();
             let line = format!("{id} {:<6} {} ", object.kind().to_string(), object.len());

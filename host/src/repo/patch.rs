@@ -8,7 +8,7 @@ use super::open::{find_common_directory, open_above};
 use super::references::run_reference;
 use super::views::print;
 use super::working_tree::descends;
-use super::{commit_id, failed};
+use super::{commit_id, failed, taken_back};
 use crate::{Error, Result};
 
 /// A commit, as a person looks at it.
@@ -30,8 +30,8 @@ pub fn patch(root_path: &Path, commit: &str) -> Result<Patch> {
     read(&git, commit_id(commit)?, commit).map_err(failed(format!("read the commit {commit}")))
 }
 
-/// Whether what a run stands on still has a commit of its own: it may have been
-/// rolled back or taken back. Where the run was pruned, its branch is asked; none
+/// Whether what a run stands on still has a commit of its own, and nothing that takes
+/// it back: it may have been rolled back or undone. Where the run was pruned, its branch is asked; none
 /// where that is gone, too.
 pub fn still_has(root_path: &Path, run: &str, branch: &str, commit: &str) -> Result<Option<bool>> {
     find_common_directory(root_path)?;
@@ -42,7 +42,11 @@ pub fn still_has(root_path: &Path, run: &str, branch: &str, commit: &str) -> Res
     let Some(tip) = tip else { return Ok(None) };
     // What was taken back may be gone by now.
     let is_there = git.odb().map_err(failed(format!("look for {commit}")))?.exists(id);
-    Ok(Some(is_there && descends(&git, tip, id)?))
+    if !is_there || !descends(&git, tip, id)? {
+        return Ok(Some(false));
+    }
+    let gone = taken_back::stretches(&git, run, tip)?;
+    Ok(Some(!taken_back::hold(&git, &gone, id)?))
 }
 
 /// The bytes of a blob, given by 40 hex digits.

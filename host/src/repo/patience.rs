@@ -12,9 +12,9 @@ use git2::ErrorCode;
 const TRIES: u32 = 200;
 const BETWEEN_TRIES: Duration = Duration::from_millis(5);
 
-/// Takes a step once more while somebody holds a lock that it needs. Not for removing
-/// a reference: libgit2 forgets a packed one before it finds the lock, and would say
-/// the next time that all is well.
+/// Takes a step once more while somebody holds a lock that it needs. To remove a
+/// reference needs a fresh handle each time: libgit2 forgets a packed one before it
+/// finds the lock, and would say the next time that all is well.
 pub(super) fn unless_locked<T>(
     mut step: impl FnMut() -> Result<T, git2::Error>,
 ) -> Result<T, git2::Error> {

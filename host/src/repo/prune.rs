@@ -63,9 +63,7 @@ impl Repository {
             )));
         }
         for name in &names {
-            git.find_reference(name)
-                .and_then(|mut reference| reference.delete())
-                .map_err(failed(format!("remove `{name}`")))?;
+            self.remove_reference(name)?;
             crash::point("prune: a reference removed");
         }
         Ok(Pruned { references: names.len(), lost })

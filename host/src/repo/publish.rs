@@ -23,7 +23,7 @@ use crate::{Error, Result, crash};
 /// The one remote that is pushed to.
 pub(super) const REMOTE: &str = "origin";
 /// Where what others have pushed is held until it is merged.
-const FETCHED: &str = "refs/code-agent/fetched/";
+pub(super) const FETCHED: &str = "refs/code-agent/fetched/";
 /// How often to push where others are faster each time. Each try comes with
 /// little chance beside a client that pushes without a pause.
 const TRIES: u32 = 100;
@@ -104,7 +104,7 @@ impl Repository {
         }
         let published = self.push_and_merge(run, time, merges, bounds)?;
         if !matches!(published, Published::Merged { .. }) {
-            self.forget_fetched(&self.git()?, run)?;
+            self.remove_reference(&format!("{FETCHED}{run}"))?;
         }
         Ok(published)
     }
@@ -257,7 +257,7 @@ impl Repository {
         };
         let merge = make_merge(git, run, self.branch(), tip, theirs, tree, time)
             .map_err(failed(doing()))?;
-        pack::write(git, self.common_directory(), run, tip, &[merge])?;
+        pack::write(self, git, run, tip, &[merge])?;
         crash::point("publish: merged");
         Ok(merge)
     }
@@ -275,16 +275,6 @@ impl Repository {
             )));
         }
         sync_reference(self.common_directory(), &name)
-    }
-
-    pub(super) fn forget_fetched(&self, git: &git2::Repository, run: &str) -> Result<()> {
-        let name = format!("{FETCHED}{run}");
-        match git.find_reference(&name).and_then(|mut reference| reference.delete()) {
-            Err(error) if error.code() != ErrorCode::NotFound => {
-                Err(failed(format!("remove `{name}`"))(error))
-            }
-            _ => Ok(()),
-        }
     }
 
     /// Says what a person has to do where a run's work and what others have pushed

@@ -63,7 +63,7 @@ impl Repository {
             for holder in worktrees::holders(self)? {
                 mend(&holder, to)?;
             }
-            self.moved(&git, run)?;
+            self.moved(run)?;
         }
         match tip {
             Some(_) => self.stay(&git, run),
@@ -113,14 +113,8 @@ impl Repository {
     }
 
     /// Says that they have, or never will.
-    pub(super) fn moved(&self, git: &git2::Repository, run: &str) -> Result<()> {
-        let name = format!("{MOVING}{run}");
-        match git.find_reference(&name).and_then(|mut reference| reference.delete()) {
-            Err(error) if error.code() != ErrorCode::NotFound => {
-                Err(failed(format!("remove `{name}`"))(error))
-            }
-            _ => Ok(()),
-        }
+    pub(super) fn moved(&self, run: &str) -> Result<()> {
+        self.remove_reference(&format!("{MOVING}{run}"))
     }
 }
 

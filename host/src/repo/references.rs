@@ -19,6 +19,8 @@ use crate::{Error, Result};
 pub(super) const RUNS: &str = "refs/code-agent/runs/";
 /// How often references are packed while one is written to the disk, at most.
 const SYNC_TRIES: u32 = 5;
+/// And while one is moved.
+const PACKED_TRIES: u32 = 5;
 
 impl Repository {
     /// Makes the run's reference at the branch's commit and returns that
@@ -105,6 +107,19 @@ impl Repository {
         Ok(Some(blob.content().iter().take(max_bytes).copied().collect()))
     }
 
+    /// Removes a reference, if it is there. Who locks it for a moment, or the file that
+    /// holds the packed ones, is waited for.
+    pub(super) fn remove_reference(&self, name: &str) -> Result<()> {
+        // A handle that has failed once would say that a packed reference is gone.
+        let remove = || git2::Repository::open(self.top())?.find_reference(name)?.delete();
+        match patience::unless_locked(remove) {
+            Err(error) if error.code() != ErrorCode::NotFound => {
+                Err(failed(format!("remove `{name}`"))(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The branch's name in full.
     pub(super) fn branch_reference(&self) -> String {
         format!("refs/heads/{}", self.branch())
@@ -157,7 +172,8 @@ pub(super) fn run_tip(git: &git2::Repository, run: &str) -> Result<Oid> {
 }
 
 /// Compare-and-swap: false where the reference does not stand on `from` any
-/// more, or is gone. Who locks it for a moment is waited for.
+/// more, or is gone. Who locks it for a moment is waited for, and so is a gc that
+/// packs it: libgit2 does not find the folder then that it lay in.
 pub(super) fn move_reference(
     git: &git2::Repository,
     name: &str,
@@ -165,13 +181,20 @@ pub(super) fn move_reference(
     to: Oid,
     log: &str,
 ) -> Result<bool> {
-    match patience::unless_locked(|| git.reference_matching(name, to, true, from, log)) {
-        Ok(_) => Ok(true),
-        Err(error) if matches!(error.code(), ErrorCode::Modified | ErrorCode::NotFound) => {
-            Ok(false)
+    let doing = || failed(format!("move `{name}` to {to}"));
+    for _ in 0..PACKED_TRIES {
+        match patience::unless_locked(|| git.reference_matching(name, to, true, from, log)) {
+            Ok(_) => return Ok(true),
+            Err(error) if matches!(error.code(), ErrorCode::Modified | ErrorCode::NotFound) => {}
+            Err(error) => return Err(doing()(error)),
         }
-        Err(error) => Err(failed(format!("move `{name}` to {to}"))(error)),
+        // Another handle, for what this one has read may be older than the gc.
+        let other = git2::Repository::open(git.path()).map_err(doing())?;
+        if !other.refname_to_id(name).is_ok_and(|now| now == from) {
+            return Ok(false);
+        }
     }
+    Ok(false)
 }
 
 /// Writes a reference through to the disk, with the folders that name it:
@@ -229,6 +252,25 @@ mod tests {
         sandbox.git(&["commit", "--quiet", "--amend", "--allow-empty", "--message", "other"]);
         repository.adopt("r1").unwrap();
         assert_eq!(repository.tip("r1").unwrap(), mine, "what went another way stays apart");
+    }
+
+    #[test]
+    fn a_reference_that_is_packed_and_locked_for_a_moment_goes() {
+        let sandbox = Sandbox::with(&[("a", "one\n")]);
+        let repository = sandbox.open();
+        let name = "refs/code-agent/moving/r1";
+        sandbox.git(&["update-ref", name, "HEAD"]);
+        sandbox.git(&["pack-refs", "--all"]);
+        let lock = sandbox.top().join(".git/packed-refs.lock");
+        std::fs::write(&lock, "").unwrap();
+        let holder = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            std::fs::remove_file(lock).unwrap();
+        });
+        repository.remove_reference(name).unwrap();
+        holder.join().unwrap();
+        assert!(!sandbox.git(&["for-each-ref"]).contains(name));
+        repository.remove_reference(name).unwrap();
     }
 
     #[test]

@@ -8,7 +8,7 @@ use git2::{Oid, Sort};
 use super::open::Repository;
 use super::references::{move_reference, run_reference, run_tip, sync_reference};
 use super::working_tree::descends;
-use super::{commit_id, failed, patience, shared};
+use super::{commit_id, failed, patience, shared, taken_back};
 use crate::{Error, Result, crash};
 
 /// Where what was moved back from is kept; hidden from `git branch`, kept by
@@ -67,10 +67,11 @@ impl Repository {
     }
 
     /// Those of these commits that the run does not hold, although it landed them
-    /// after `base`: it was moved back since.
+    /// after `base`: it was moved back since, or a commit has taken them back.
     pub fn lost(&self, run: &str, base: &str, landed: &[String]) -> Result<HashSet<String>> {
         let git = self.git()?;
         let tip = run_tip(&git, run)?;
+        let doing = || format!("look what run {run} has landed since {base}");
         let list = || -> std::result::Result<HashSet<String>, git2::Error> {
             let mut lost: HashSet<String> = landed.iter().cloned().collect();
             let mut walk = git.revwalk()?;
@@ -81,7 +82,14 @@ impl Repository {
             }
             Ok(lost)
         };
-        list().map_err(failed(format!("look what run {run} has landed since {base}")))
+        let mut lost = list().map_err(failed(doing()))?;
+        let gone = taken_back::stretches(&git, run, tip)?;
+        for commit in landed {
+            if !lost.contains(commit) && taken_back::hold(&git, &gone, commit_id(commit)?)? {
+                lost.insert(commit.clone());
+            }
+        }
+        Ok(lost)
     }
 
     /// Whether the branch holds something that its run was moved back from.

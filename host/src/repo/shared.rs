@@ -56,12 +56,7 @@ impl Repository {
     ) -> Result<()> {
         let name = format!("{PUSHED}{run}");
         let doing = || failed(format!("write `{name}`"));
-        let Some(commit) = commit else {
-            return match git.find_reference(&name).and_then(|mut reference| reference.delete()) {
-                Err(error) if error.code() != ErrorCode::NotFound => Err(doing()(error)),
-                _ => Ok(()),
-            };
-        };
+        let Some(commit) = commit else { return self.remove_reference(&name) };
         patience::unless_locked(|| git.reference(&name, commit, true, "code-agent: pushed"))
             .map_err(doing())?;
         sync_reference(self.common_directory(), &name)

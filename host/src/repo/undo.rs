@@ -12,6 +12,7 @@ use super::merge::{Merged, merge_sides};
 use super::open::Repository;
 use super::references::{RUNS, move_reference, run_reference, run_tip, sync_reference};
 use super::shared::is_shared;
+use super::taken_back::{self, Stretch};
 use super::working_tree::{BranchOutcome, descends};
 use super::{commit_id, failed, pack, patience, worktrees};
 use crate::{Error, Result, crash};
@@ -28,15 +29,6 @@ pub struct Undone {
     pub reverted: bool,
     /// The reference that holds what the branch stood on before.
     pub kept: String,
-}
-
-/// Commits that follow one another, to be taken back in one step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stretch {
-    /// The parent of the oldest.
-    from: Oid,
-    /// The newest.
-    to: Oid,
 }
 
 impl Repository {
@@ -63,8 +55,8 @@ impl Repository {
         match self.bring_both(&git, run, tip, branch, to) {
             Ok(()) => Ok(Undone { to: to.to_string(), reverted: !moves, kept }),
             Err(error) if self.stands_on(&git, branch) => {
-                let removed = git.find_reference(&kept).and_then(|mut kept| kept.delete());
-                removed.map_err(failed(format!("remove `{kept}` after this: {error}")))?;
+                let doing = || format!("take back a note after this: {error}");
+                self.remove_reference(&kept).map_err(failed(doing()))?;
                 Err(error)
             }
             Err(error) => Err(Error::failed(format!(
@@ -171,11 +163,14 @@ impl Repository {
         }
         let who = Signature::new("code-agent", "code-agent@localhost", &Time::new(time, 0));
         let who = who.map_err(failed(doing()))?;
-        let message = format!("Take back what run {run} did\n\nCode-Agent-Undo: {run}\n");
+        let message = format!(
+            "Take back what run {run} did\n\nCode-Agent-Undo: {run}\n{}",
+            taken_back::named(stretches)
+        );
         let parent = git.find_commit(branch).map_err(failed(doing()))?;
         let commit =
             git.commit(None, &who, &who, &message, &tree, &[&parent]).map_err(failed(doing()))?;
-        pack::write(git, self.common_directory(), run, branch, &[commit])?;
+        pack::write(self, git, run, branch, &[commit])?;
         Ok(commit)
     }
 

@@ -103,7 +103,7 @@ impl Repository {
                 self.left_alone(&reference, &why, command)
             }
         };
-        self.moved(&git, run)?;
+        self.moved(run)?;
         Ok(outcome)
     }
 
@@ -142,7 +142,7 @@ impl Repository {
         crash::point("branch: move announced");
         let outcome = self.move_files_then_branch(git, holder, reference, from, to)?;
         crash::point("branch: moved");
-        self.moved(git, run)?;
+        self.moved(run)?;
         Ok(outcome)
     }
 
