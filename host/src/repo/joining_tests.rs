@@ -219,7 +219,8 @@ fn ask_on(run: &Run, commits: Commits, over: Arc<AtomicBool>) -> thread::JoinHan
     let (mut ask, said) = (git.stdin.take().unwrap(), git.stdout.take().unwrap());
     thread::spawn(move || {
         let mut said = BufReader::new(said);
-        for round in 0.. {
+        let mut round = 0;
+        loop {
             let last = over.load(Ordering::Acquire);
             for commit in some(&commits, round) {
                 for what in ["", "^{tree}", ":folder"] {
@@ -230,12 +231,13 @@ fn ask_on(run: &Run, commits: Commits, over: Arc<AtomicBool>) -> thread::JoinHan
                 }
             }
             if last {
-                drop(ask);
-                assert!(git.wait().unwrap().success());
-                return round;
+                break;
             }
+            round += 1;
         }
-        unreachable!()
+        drop(ask);
+        assert!(git.wait().unwrap().success());
+        round
     })
 }
 
