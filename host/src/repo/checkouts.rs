@@ -72,6 +72,10 @@ impl RunFolder {
             match lock.try_lock() {
                 // Another run may just have removed it as a dead one's.
                 Ok(()) if is_at(&lock, &path).map_err(failed(doing()))? => {
+                    if keep {
+                        // A host that dies has no time for it.
+                        fs::write(path.join(KEPT), "").map_err(failed(doing()))?;
+                    }
                     let run = run.to_owned();
                     return Ok(Self { path, run, keeping: Mutex::default(), keep, lock });
                 }
@@ -102,7 +106,7 @@ impl RunFolder {
         let doing = || format!("look for leftovers in {}", self.path.display());
         for entry in fs::read_dir(&*self.path).map_err(failed(doing()))? {
             let path = entry.map_err(failed(doing()))?.path();
-            if path.ends_with(KEPT) {
+            if self.keep && path.ends_with(KEPT) {
                 continue;
             }
             if let Err(error) = remove(&path) {
@@ -144,10 +148,7 @@ impl Drop for RunFolder {
     /// A host that died may have left checkouts that nobody opened again.
     fn drop(&mut self) {
         let path = self.path.display();
-        let done = match self.keep {
-            true => fs::write(self.path.join(KEPT), ""),
-            false => remove(&self.path),
-        };
+        let done = if self.keep { Ok(()) } else { remove(&self.path) };
         if let Err(error) = done {
             tracing::warn!(%path, %error, "the folder of a run's checkouts could not be removed");
         }
