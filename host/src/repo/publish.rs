@@ -133,10 +133,7 @@ impl Repository {
                 return Ok(Published::Stopped);
             }
             if bounds.left().is_zero() {
-                let seconds = longest.as_secs_f32().round();
-                return Ok(not_pushed(&format!(
-                    "others pushed before each try for {seconds} seconds. {last}"
-                )));
+                return Ok(too_late(longest, &last));
             }
             // First, for whoever ends in the middle of it does not know. It is taken
             // back only where the remote was seen without it.
@@ -160,7 +157,11 @@ impl Repository {
                 if self.has_no_branch(bounds) {
                     self.note_pushed(&self.git()?, run, before)?;
                 }
-                return Ok(if (bounds.stopped)() { Published::Stopped } else { not_pushed(&last) });
+                return Ok(match (bounds.stopped)() {
+                    true => Published::Stopped,
+                    false if bounds.left().is_zero() => too_late(longest, &last),
+                    false => not_pushed(&last),
+                });
             };
             let git = self.git()?;
             if theirs == wanted {
@@ -292,6 +293,11 @@ impl Repository {
              {FETCHED}{run} (mend, git commit), then code-agent resume {run}"
         ))
     }
+}
+
+fn too_late(longest: Duration, last: &str) -> Published {
+    let seconds = longest.as_secs_f32().round();
+    not_pushed(&format!("others pushed before each try for {seconds} seconds. {last}"))
 }
 
 fn not_pushed(words: &str) -> Published {
