@@ -139,7 +139,7 @@ fn what_a_person_did_since_stays_and_a_collision_is_refused() {
     project.git(&["commit", "--quiet", "--all", "--message", "On top"]);
     let before = project.git(&["rev-parse", "main"]);
     let refused = call(&project, &["undo", &id]).expect_code(1);
-    assert!(refused.stderr.contains("a.txt") && refused.stderr.contains("git revert"));
+    assert!(refused.stderr.contains("a.txt") && refused.stderr.contains("git apply"));
     assert_eq!(project.git(&["rev-parse", "main"]), before);
     assert_eq!(project.git(&["status", "--porcelain"]), "");
 }

@@ -186,7 +186,7 @@ fn what_can_not_be_played_back_is_refused_and_changes_nothing() {
     fs::write(clone.beside("empty.jsonl"), "").unwrap();
     refused(&clone, &clone.beside("empty.jsonl"), "does not say which run");
     clone.git(&["commit", "--quiet", "--allow-empty", "--message=More"]);
-    refused(&clone, &recording, "git branch --force main");
+    refused(&clone, &recording, "git switch --force-create main");
 
     let mut command = code_agent(&clone);
     command.args(["--model", &format!("worker=replay:{}", recording.display())]);
