@@ -157,8 +157,8 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Chore> {
         (["walk-through", language], choice) => walk_through(Some(*language), choice, program),
         (["bench"], None) => Ok(Chore::Bench(None, None)),
         (["bench", name], None) => Ok(Chore::Bench(Some((*name).to_owned()), None)),
-        (["bench", "tools", tree], None) => {
-            Ok(Chore::Bench(Some("tools".to_owned()), Some(tree.into())))
+        (["bench", name @ ("tools" | "landing"), tree], None) => {
+            Ok(Chore::Bench(Some((*name).to_owned()), Some(tree.into())))
         }
         _ => Err(Failure::Usage(format!("there is no chore `{}` like that", words.join(" ")))),
     }
@@ -191,6 +191,18 @@ mod tests {
         assert_eq!(examples("plugins --examples"), Some(true));
         assert!(matches!(parsed("test --toolchain debian"), Ok(Chore::Test(Choice::Debian))));
         assert!(matches!(parsed("plugins --toolchain other"), Err(Failure::Usage(_))));
+    }
+
+    #[test]
+    fn a_tree_is_for_the_benchmarks_that_try_one() {
+        for name in ["tools", "landing"] {
+            let Ok(Chore::Bench(Some(parsed), Some(tree))) = parsed(&format!("bench {name} ."))
+            else {
+                panic!("{name} takes a tree");
+            };
+            assert_eq!((parsed.as_str(), tree), (name, ".".into()));
+        }
+        assert!(matches!(parsed("bench queue ."), Err(Failure::Usage(_))));
     }
 
     #[test]
