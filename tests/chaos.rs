@@ -8,13 +8,13 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use model_server::{ModelServer, Script};
+use model_server::ModelServer;
 
 use crate::large_run::Size;
 use crate::program::{code_agent, model, resume, run};
 use crate::project::Project;
 use crate::remote::Remote;
-use crate::scripts::{content_judge, domain, plan, writer};
+use crate::scripts::b_and_c;
 use crate::watched::Watched;
 
 /// What tells that a run has come further, unlike a resumed run's repetitions.
@@ -113,15 +113,7 @@ pub fn start(project: &Project, server: &ModelServer) -> Command {
 
 /// What a run that died must not stand in the way of.
 pub fn run_another(project: &Project) {
-    let server = ModelServer::start(Script::new([
-        plan(&["one", "two"]),
-        domain("one", &[("Write b", "b.txt")]),
-        domain("two", &[("Write c", "c.txt")]),
-        writer("Write b", "b.txt", "b\n"),
-        writer("Write c", "c.txt", "c\n"),
-        content_judge(),
-    ]))
-    .unwrap();
+    let server = ModelServer::start(b_and_c()).unwrap();
     let mut command = code_agent(project);
     command.args(["--goal", "More"]).args(model(&server));
     run(&mut command).expect_code(0);

@@ -5,14 +5,14 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::process::Command;
 
-use model_server::{ModelServer, Script};
+use model_server::ModelServer;
 use serde_json::Value;
 
 use crate::chaos::SIGABRT;
 use crate::program::{Ended, code_agent, model, resume, run};
 use crate::project::Project;
 use crate::remote::{Other, Remote};
-use crate::scripts::{content_judge, domain, plan, writer};
+use crate::scripts::b_and_c;
 use crate::watched::Watched;
 
 /// A run that writes b.txt and c.txt, and somebody else who has pushed theirs.txt.
@@ -30,15 +30,7 @@ impl Scene {
         let remote = Remote::of(&project);
         Other::of(&remote, &project, "other").push("theirs");
         let theirs = remote.git(&["rev-parse", "main"]);
-        let server = ModelServer::start(Script::new([
-            plan(&["one", "two"]),
-            domain("one", &[("Write b", "b.txt")]),
-            domain("two", &[("Write c", "c.txt")]),
-            writer("Write b", "b.txt", "b\n"),
-            writer("Write c", "c.txt", "c\n"),
-            content_judge(),
-        ]))
-        .unwrap();
+        let server = ModelServer::start(b_and_c()).unwrap();
         Self { project, remote, server, theirs }
     }
 

@@ -8,7 +8,7 @@ use model_server::{ModelServer, Rule, Script, submit_verdict};
 use crate::program::{Ended, code_agent, model, run};
 use crate::project::Project;
 use crate::remote::Remote;
-use crate::scripts::{domain, plan_when, writer};
+use crate::scripts::{b_and_c, domain, plan_when, writer};
 
 /// Two cycles: b.txt and c.txt come, then d.txt and another a.txt.
 pub fn finished(project: &Project, arguments: &[&str]) -> String {
@@ -164,15 +164,7 @@ fn what_a_dead_host_has_not_written_down_goes_too_and_is_not_done_anew() {
     let begin = project.git(&["rev-parse", "main"]);
     // The branch follows each landing.
     project.git(&["switch", "--quiet", "--create", "elsewhere"]);
-    let server = ModelServer::start(Script::new([
-        crate::scripts::plan(&["one", "two"]),
-        domain("one", &[("Write b", "b.txt")]),
-        domain("two", &[("Write c", "c.txt")]),
-        writer("Write b", "b.txt", "b\n"),
-        writer("Write c", "c.txt", "c\n"),
-        crate::scripts::content_judge(),
-    ]))
-    .unwrap();
+    let server = ModelServer::start(b_and_c()).unwrap();
     let mut command = code_agent(&project);
     command.args(["--goal", "Write", "--max-workers", "1"]).args(model(&server));
     let died = run(command.env("CODE_AGENT_CRASH_AT", "landing: landed"));
@@ -391,15 +383,7 @@ fn what_belongs_to_another_repository_is_pruned_there_alone() {
     let (project, other) = (project(), self::project());
     let database = project.beside("all.db");
     let shared = ["--database", database.to_str().unwrap()];
-    let server = ModelServer::start(Script::new([
-        crate::scripts::plan(&["one", "two"]),
-        domain("one", &[("Write b", "b.txt")]),
-        domain("two", &[("Write c", "c.txt")]),
-        writer("Write b", "b.txt", "b\n"),
-        writer("Write c", "c.txt", "c\n"),
-        crate::scripts::content_judge(),
-    ]))
-    .unwrap();
+    let server = ModelServer::start(b_and_c()).unwrap();
     let mut command = code_agent(&project);
     run(command.args(["--goal", "Write"]).args(shared).args(model(&server))).expect_code(0);
     let runs = project.beside("runs");

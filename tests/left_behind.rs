@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::going_back::{call as code_agent_call, finished};
 use crate::program::{bare, code_agent, default_plugins, model, run};
 use crate::project::Project;
-use crate::scripts::{content_judge, domain, plan, writer};
+use crate::scripts::{b_and_c, content_judge, domain, plan, writer};
 use crate::watched::Watched;
 
 fn checkouts(project: &Project) -> Vec<PathBuf> {
@@ -89,14 +89,7 @@ fn what_a_dead_run_left_goes_with_the_next_and_a_live_one_keeps_its_own() {
     let id = folder.file_name().unwrap().to_str().unwrap();
 
     // Beside it, on another branch, a run comes and goes.
-    let script = Script::new([
-        plan(&["one", "two"]),
-        domain("one", &[("Write b", "b.txt")]),
-        domain("two", &[("Write c", "c.txt")]),
-        writer("Write b", "b.txt", "b\n"),
-        writer("Write c", "c.txt", "c\n"),
-        content_judge(),
-    ]);
+    let script = b_and_c();
     let beside = ModelServer::start(script).unwrap();
     let mut command = bare(&project);
     command.args(["--goal", "Write", "--branch", "other", "--plugins"]).arg(default_plugins());

@@ -6,7 +6,7 @@ use model_server::{ModelServer, Script};
 
 use crate::program::default_plugins;
 use crate::project::Project;
-use crate::scripts::{content_judge, domain, plan, writer};
+use crate::scripts::b_and_c;
 
 fn options(project: &Project, server: &ModelServer) -> Options {
     let mut options = Options::new("Write", project.path());
@@ -22,15 +22,7 @@ fn options(project: &Project, server: &ModelServer) -> Options {
 #[tokio::test]
 async fn a_run_returns_its_cycles() {
     let project = Project::new(&[("a.txt", "a\n")]);
-    let server = ModelServer::start(Script::new([
-        plan(&["one", "two"]),
-        domain("one", &[("Write b", "b.txt")]),
-        domain("two", &[("Write c", "c.txt")]),
-        writer("Write b", "b.txt", "b\n"),
-        writer("Write c", "c.txt", "c\n"),
-        content_judge(),
-    ]))
-    .unwrap();
+    let server = ModelServer::start(b_and_c()).unwrap();
     let cycles = hierarchical_code_agent(options(&project, &server)).await.unwrap();
     assert_eq!(cycles.len(), 1);
     let cycle = &cycles[0];

@@ -5,24 +5,16 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use model_server::{ModelServer, Role, Script};
+use model_server::{ModelServer, Role};
 
 use crate::program::{code_agent, model, run};
 use crate::project::Project;
-use crate::scripts::{content_judge, domain, plan, writer};
+use crate::scripts::b_and_c;
 
 const KEY: &str = "sk-only-for-the-server-0123456789";
 
 fn server() -> ModelServer {
-    ModelServer::start(Script::new([
-        plan(&["one", "two"]),
-        domain("one", &[("Write b", "b.txt")]),
-        domain("two", &[("Write c", "c.txt")]),
-        writer("Write b", "b.txt", "b\n"),
-        writer("Write c", "c.txt", "c\n"),
-        content_judge(),
-    ]))
-    .unwrap()
+    ModelServer::start(b_and_c()).unwrap()
 }
 
 fn configure(project: &Project, text: &str) {

@@ -8,7 +8,7 @@ use model_server::{ModelServer, Rule, Script, submit_verdict};
 use crate::program::{Ended, code_agent, model, resume, run};
 use crate::project::Project;
 use crate::remote::{Gate, HttpServer, Other, Remote, Step};
-use crate::scripts::{content_judge, domain, edit, plan, plan_when, writer};
+use crate::scripts::{b_and_c, domain, edit, plan_when, writer};
 
 /// Twenty lines, so that changes at both ends don't meet.
 fn shared() -> String {
@@ -21,14 +21,7 @@ fn project() -> Project {
 
 /// One cycle in which b.txt and c.txt come.
 fn one_cycle() -> Script {
-    Script::new([
-        plan(&["one", "two"]),
-        domain("one", &[("Write b", "b.txt")]),
-        domain("two", &[("Write c", "c.txt")]),
-        writer("Write b", "b.txt", "b\n"),
-        writer("Write c", "c.txt", "c\n"),
-        content_judge(),
-    ])
+    b_and_c()
 }
 
 /// Two cycles; in the second one somebody changes the shared file's beginning.
@@ -299,14 +292,7 @@ fn a_push_that_can_not_be_is_a_warning_with_gits_words() {
 fn a_dirty_tree_is_left_alone_and_the_work_is_pushed_all_the_same() {
     let project = project();
     let remote = Remote::of(&project);
-    let script = Script::new([
-        plan(&["one", "two"]),
-        domain("one", &[("Write b", "b.txt")]),
-        domain("two", &[("Write c", "c.txt")]),
-        writer("Write b", "b.txt", "b\n"),
-        writer("Write c", "c.txt", "c\n"),
-        content_judge(),
-    ]);
+    let script = b_and_c();
     let before = project.git(&["rev-parse", "main"]);
     let dirty = project.path().join("a.txt");
     let server = ModelServer::start(script).unwrap();

@@ -1,7 +1,19 @@
 //! Pieces of scripts that many tests share.
 
-use model_server::{Rule, Turn, call, calls, finish_task, submit_verdict};
+use model_server::{Rule, Script, Turn, call, calls, finish_task, submit_verdict};
 use serde_json::{Value, json};
+
+/// One cycle of two planners, whose workers write b.txt and c.txt.
+pub fn b_and_c() -> Script {
+    Script::new([
+        plan(&["one", "two"]),
+        domain("one", &[("Write b", "b.txt")]),
+        domain("two", &[("Write c", "c.txt")]),
+        writer("Write b", "b.txt", "b\n"),
+        writer("Write c", "c.txt", "c\n"),
+        content_judge(),
+    ])
+}
 
 /// A main planner that hands out these domains at once.
 pub fn plan(domains: &[&str]) -> Rule {

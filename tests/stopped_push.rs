@@ -11,18 +11,11 @@ use model_server::{ModelServer, Script};
 use crate::program::{code_agent, model, resume, run};
 use crate::project::Project;
 use crate::remote::Remote;
-use crate::scripts::{content_judge, domain, plan, writer};
+use crate::scripts::b_and_c;
 use crate::watched::Watched;
 
 fn script() -> Script {
-    Script::new([
-        plan(&["one", "two"]),
-        domain("one", &[("Write b", "b.txt")]),
-        domain("two", &[("Write c", "c.txt")]),
-        writer("Write b", "b.txt", "b\n"),
-        writer("Write c", "c.txt", "c\n"),
-        content_judge(),
-    ])
+    b_and_c()
 }
 
 /// A remote that takes a push in and never comes to an end with it.

@@ -121,11 +121,8 @@ impl Repository {
         let longest = bounds.left();
         let tip = run_tip(&self.git()?, run)?;
         let before = self.pushed(&self.git()?, run)?;
-        // Where nobody answers, nothing is sent, and nothing is unknown.
-        match push::ask(self, REMOTE, self.branch(), bounds) {
-            Called::Well(_) => {}
-            Called::Stopped => return Ok(Published::Stopped),
-            Called::Badly(words) | Called::NotAtAll(words) => return Ok(not_pushed(&words)),
+        if let Some(unanswered) = self.unanswered(bounds) {
+            return Ok(unanswered);
         }
         let (mut wanted, mut last) = (self.wanted(tip, merges)?, String::new());
         for _ in 0..TRIES {
@@ -157,11 +154,7 @@ impl Repository {
                 if self.has_no_branch(bounds) {
                     self.note_pushed(&self.git()?, run, before)?;
                 }
-                return Ok(match (bounds.stopped)() {
-                    true => Published::Stopped,
-                    false if bounds.left().is_zero() => too_late(longest, &last),
-                    false => not_pushed(&last),
-                });
+                return Ok(unseen(bounds, longest, &last));
             };
             let git = self.git()?;
             if theirs == wanted {
@@ -181,6 +174,15 @@ impl Repository {
             }
         }
         Ok(not_pushed(&format!("others pushed before each of {TRIES} tries. {last}")))
+    }
+
+    /// Where nobody answers, nothing is sent, and nothing is unknown.
+    fn unanswered(&self, bounds: &Bounds<'_>) -> Option<Published> {
+        match push::ask(self, REMOTE, self.branch(), bounds) {
+            Called::Well(_) => None,
+            Called::Stopped => Some(Published::Stopped),
+            Called::Badly(words) | Called::NotAtAll(words) => Some(not_pushed(&words)),
+        }
     }
 
     /// What to push first: a merge that has come back, unless the run stands
@@ -292,6 +294,15 @@ impl Repository {
              and go on: git switch {branch} && git merge refs/code-agent/runs/{run} && git merge \
              {FETCHED}{run} (mend, git commit), then code-agent resume {run}"
         ))
+    }
+}
+
+/// What it comes to where a push failed, and what the remote has was not to be seen.
+fn unseen(bounds: &Bounds<'_>, longest: Duration, last: &str) -> Published {
+    match (bounds.stopped)() {
+        true => Published::Stopped,
+        false if bounds.left().is_zero() => too_late(longest, last),
+        false => not_pushed(last),
     }
 }
 
