@@ -126,11 +126,8 @@ impl Repository {
         }
         let (mut wanted, mut last) = (self.wanted(tip, merges)?, String::new());
         for _ in 0..TRIES {
-            if (bounds.stopped)() {
-                return Ok(Published::Stopped);
-            }
-            if bounds.left().is_zero() {
-                return Ok(too_late(longest, &last));
+            if let Some(ended) = ended(bounds, longest, &last) {
+                return Ok(ended);
             }
             // First, for whoever ends in the middle of it does not know. It is taken
             // back only where the remote was seen without it.
@@ -141,8 +138,7 @@ impl Repository {
                 }
                 Called::Well(_) => {
                     crash::point("publish: pushed");
-                    self.take_in(run, tip, wanted)?;
-                    return Ok(Published::Pushed { commit: wanted.to_string() });
+                    return self.arrived(run, tip, wanted);
                 }
                 Called::NotAtAll(words) => return Ok(not_pushed(&words)),
                 Called::Stopped => return Ok(Published::Stopped),
@@ -154,12 +150,11 @@ impl Repository {
                 if self.has_no_branch(bounds) {
                     self.note_pushed(&self.git()?, run, before)?;
                 }
-                return Ok(unseen(bounds, longest, &last));
+                return Ok(ended(bounds, longest, &last).unwrap_or_else(|| not_pushed(&last)));
             };
             let git = self.git()?;
             if theirs == wanted {
-                self.take_in(run, tip, wanted)?;
-                return Ok(Published::Pushed { commit: wanted.to_string() });
+                return self.arrived(run, tip, wanted);
             }
             if descends(&git, theirs, tip)? {
                 return Ok(Published::UpToDate);
@@ -183,6 +178,12 @@ impl Repository {
             Called::Stopped => Some(Published::Stopped),
             Called::Badly(words) | Called::NotAtAll(words) => Some(not_pushed(&words)),
         }
+    }
+
+    /// The remote has it, so the run goes there.
+    fn arrived(&self, run: &str, tip: Oid, wanted: Oid) -> Result<Published> {
+        self.take_in(run, tip, wanted)?;
+        Ok(Published::Pushed { commit: wanted.to_string() })
     }
 
     /// What to push first: a merge that has come back, unless the run stands
@@ -297,18 +298,14 @@ impl Repository {
     }
 }
 
-/// What it comes to where a push failed, and what the remote has was not to be seen.
-fn unseen(bounds: &Bounds<'_>, longest: Duration, last: &str) -> Published {
-    match (bounds.stopped)() {
-        true => Published::Stopped,
-        false if bounds.left().is_zero() => too_late(longest, last),
-        false => not_pushed(last),
+/// What it comes to where somebody wished it to stop, or the time is up.
+fn ended(bounds: &Bounds<'_>, longest: Duration, last: &str) -> Option<Published> {
+    if (bounds.stopped)() {
+        return Some(Published::Stopped);
     }
-}
-
-fn too_late(longest: Duration, last: &str) -> Published {
     let seconds = longest.as_secs_f32().round();
-    not_pushed(&format!("others pushed before each try for {seconds} seconds. {last}"))
+    let why = format!("others pushed before each try for {seconds} seconds. {last}");
+    bounds.left().is_zero().then(|| not_pushed(&why))
 }
 
 fn not_pushed(words: &str) -> Published {
