@@ -113,7 +113,7 @@ impl Project {
             self.query("SELECT count(*) FROM tasks WHERE lease_expires_at IS NOT NULL");
         assert_eq!(leased, 0, "no lease is left");
         let git = leftovers(&self.path().join(".git"));
-        assert_eq!(git, Vec::<PathBuf>::new(), "no lock or temporary file is left");
+        assert_eq!(git, Vec::<PathBuf>::new(), "no lock, held pack or temporary file is left");
         let packs = self.path().join(".git/objects/pack");
         for pack in fs::read_dir(packs).into_iter().flatten().map(|entry| entry.unwrap().path()) {
             if pack.extension().is_some_and(|ending| ending == "pack") {
@@ -125,8 +125,8 @@ impl Project {
     }
 }
 
-/// Locks and temporary files of git; the host's own lock is freed by the kernel
-/// and may lie there.
+/// Locks and temporary files of git, and what holds a pack; the host's own lock is
+/// freed by the kernel and may lie there.
 fn leftovers(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -136,7 +136,7 @@ fn leftovers(folder: &Path) -> Vec<PathBuf> {
         // next run is resumed, a minute later.
         if path.ends_with(".git/code-agent") || name.starts_with("tmp_object_git2_") {
             continue;
-        } else if name.starts_with("tmp_") || name.ends_with(".lock") {
+        } else if name.starts_with("tmp_") || name.ends_with(".lock") || name.ends_with(".keep") {
             found.push(path);
         } else if path.is_dir() {
             found.extend(leftovers(&path));

@@ -10,8 +10,13 @@
 //!   to: no object is ever less reachable, or looks older, than before.
 //! - It is whole, synced and found by its index before the first old one goes. Only
 //!   packs go that this process has written, by their names, which are made of what
-//!   is in them; and none beside which somebody has put something, a `.keep` or a
+//!   is in them; and none beside which somebody else has put something, a `.keep` or a
 //!   bitmap, or that an index over many packs may name.
+//! - A pack is held until it is joined, for what is in it may have no reference yet;
+//!   and the new one until the old ones are gone: who packs all anew leaves out what a
+//!   held pack has, and then removes those that were not held, such as the new one.
+//!   After that it needs no holding: packs are joined between two groups of landings,
+//!   when all that is ever to have a reference has one, or is to be written anew.
 //! - Who has an old pack open goes on reading it. Who knows it and has not opened it,
 //!   or has read the folder too early to see the new one, does not find an object,
 //!   and then git (`reprepare_packed_git`) and libgit2 (`git_odb_refresh`) read the
@@ -34,8 +39,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::holding::{self, HeldPack, KEEP};
 use super::open::Repository;
 use super::pack::{self, FOLDER, INDEX, PACK, file_of};
 use super::{failed, packing};
@@ -52,59 +58,63 @@ const COLLECTING: &str = "gc.pid";
 /// Files in the folder of packs that name packs in it.
 const OVER_MANY: [&str; 2] = ["multi-pack-index", "multi-pack-index.d"];
 
-/// The names of those that this process has written and that are not joined yet.
+/// Those that this process has written and that are not joined yet.
 #[derive(Debug, Default)]
-pub(super) struct SmallPacks(Mutex<Vec<String>>);
+pub(super) struct SmallPacks(Mutex<Vec<HeldPack>>);
 
 impl SmallPacks {
     /// Takes some, where there are at least so many.
-    fn take(&self, least: usize) -> Vec<String> {
-        let mut names = self.names();
-        let count = if names.len() < least { 0 } else { names.len().min(TOGETHER) };
-        names.drain(..count).collect()
+    fn take(&self, least: usize) -> Vec<HeldPack> {
+        let mut packs = self.packs();
+        let count = if packs.len() < least { 0 } else { packs.len().min(TOGETHER) };
+        packs.drain(..count).collect()
     }
 
-    fn names(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+    fn packs(&self) -> MutexGuard<'_, Vec<HeldPack>> {
         // Whole at any time, whoever panicked.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Repository {
-    /// Notes a pack to be joined with others.
-    pub(super) fn has_written(&self, name: String) {
-        let mut names = self.small_packs().names();
+    /// Holds a pack until it is joined with others.
+    pub(super) fn has_written(&self, pack: HeldPack) {
+        let mut held = self.small_packs().packs();
         // Who writes the same again, writes the same pack.
-        if !names.contains(&name) {
-            names.push(name);
+        if !held.iter().any(|other| other.name == pack.name) {
+            held.push(pack);
         }
     }
 
-    /// Joins what was written since the last time, if that is at least so many packs.
-    /// Nothing depends on it: where it fails, they stay as they are.
+    /// Joins what was written since the last time, if that is at least so many packs,
+    /// and lets go of it. Nothing depends on it: where it fails, they stay as they are.
     pub(super) fn join_packs(&self, run: &str, least: usize) {
         if is_collected(self.common_directory()) {
             return;
         }
-        let names = self.small_packs().take(least);
-        if let Err(error) = join(self, run, names) {
+        let held = self.small_packs().take(least);
+        if let Err(error) = join(self, run, &held) {
             tracing::warn!(run, %error, "the packs of a run were not joined");
         }
     }
+
+    /// Lets git do with them as it likes: there is a reference to all that needs one.
+    pub(super) fn let_go_of_packs(&self) {
+        self.small_packs().packs().clear();
+    }
 }
 
-fn join(repository: &Repository, run: &str, mut names: Vec<String>) -> Result<()> {
+fn join(repository: &Repository, run: &str, held: &[HeldPack]) -> Result<()> {
     let common = repository.common_directory();
     let packs = common.join("objects").join(FOLDER);
     let doing = || format!("join packs in {}", packs.display());
     if OVER_MANY.iter().any(|name| packs.join(name).exists()) {
         return Ok(());
     }
-    let touched = touched(&packs).map_err(failed(doing()))?;
+    let touched = touched(&packs, run).map_err(failed(doing()))?;
     let mut ids = BTreeSet::new();
-    names.retain(|name| !touched.contains(name));
     let mut old = Vec::new();
-    for name in names {
+    for name in held.iter().map(|pack| pack.name.clone()).filter(|name| !touched.contains(name)) {
         match small_index(&packs, &name) {
             Ok(Some(index)) => ids.extend(packing::ids_in(&index).map_err(failed(doing()))?),
             Ok(None) => continue,
@@ -130,7 +140,7 @@ fn join(repository: &Repository, run: &str, mut names: Vec<String>) -> Result<()
         return Ok(());
     }
     // One of them may have held all that the others do.
-    old.retain(|name| *name != joined);
+    old.retain(|name| *name != joined.name);
     pack::remove(common, run, &old)
 }
 
@@ -146,8 +156,9 @@ fn small_index(packs: &Path, name: &str) -> io::Result<Option<Vec<u8>>> {
     fs::read(file_of(packs, name, INDEX)).map(Some)
 }
 
-/// The names of the packs beside which lies more than their index.
-fn touched(packs: &Path) -> io::Result<BTreeSet<String>> {
+/// The names of the packs beside which lies more than their index, and what the run
+/// holds them by.
+fn touched(packs: &Path, run: &str) -> io::Result<BTreeSet<String>> {
     let mut touched = BTreeSet::new();
     for entry in fs::read_dir(packs)? {
         let file = entry?.file_name();
@@ -156,6 +167,7 @@ fn touched(packs: &Path) -> io::Result<BTreeSet<String>> {
         };
         match file.split_once('.') {
             None | Some((_, PACK | INDEX)) => {}
+            Some((name, KEEP)) if holding::is_held_by(&file_of(packs, name, KEEP), run)? => {}
             Some((name, _)) => drop(touched.insert(name.to_owned())),
         }
     }

@@ -155,6 +155,7 @@ impl Lander {
                 repository.join_packs(&run, TOGETHER);
             }
             repository.join_packs(&run, 2);
+            repository.let_go_of_packs();
         };
         let thread = std::thread::Builder::new().name("landing".to_owned()).spawn(work);
         let thread = thread.map_err(failed("start the landing thread"))?;

@@ -20,6 +20,7 @@ mod going_back;
 mod group;
 mod handles;
 mod hidden;
+mod holding;
 mod hooks;
 mod ignored;
 mod joining;

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use git2::Oid;
 
 use super::failed;
+use super::holding::{self, HeldPack};
 use super::open::Repository;
 use super::packing::{Object, write_pack};
 use super::sync::sync_all;
@@ -37,28 +38,31 @@ pub(super) fn write(
     write_all(repository, run, objects)
 }
 
-/// Writes these objects, each once, as a pack that may be joined with others later.
+/// Writes these objects, each once, as a pack that is held until it is joined with
+/// others or nobody has the repository open any more.
 pub(super) fn write_all(repository: &Repository, run: &str, objects: Vec<Object>) -> Result<()> {
     let (count, objects) = (objects.len(), objects.into_iter().map(Ok));
-    let name = write_pack_of(repository.common_directory(), run, count, objects)?;
-    repository.has_written(name);
+    let pack = write_pack_of(repository.common_directory(), run, count, objects)?;
+    repository.has_written(pack);
     Ok(())
 }
 
-/// Writes these objects and returns the pack's name. Written and synced in a folder
-/// of its own and then renamed, so that no half pack ever lies where git looks.
+/// Writes these objects as a pack, which is held. Written and synced in a folder of
+/// its own and then renamed, so that no half pack ever lies where git looks.
 pub(super) fn write_pack_of(
     common_directory: &Path,
     run: &str,
     count: usize,
     objects: impl Iterator<Item = io::Result<Object>>,
-) -> Result<String> {
+) -> Result<HeldPack> {
     beside_packs(common_directory, run, |folder, packs| {
         let doing = || format!("write what landed to {}", packs.display());
         let name = write_pack(count, objects, folder).map_err(failed(doing()))?;
         crash::point("landing: pack built");
-        move_pack(folder, packs, &name)?;
-        Ok(name)
+        fs::create_dir_all(packs).map_err(failed(doing()))?;
+        let held = HeldPack::new(folder, packs, run, name)?;
+        move_pack(folder, packs, &held.name)?;
+        Ok(held)
     })
 }
 
@@ -97,7 +101,8 @@ fn beside_packs<T>(
     done
 }
 
-/// Removes what a dead host of the run was writing or removing.
+/// Removes what a dead host of the run was writing or removing, and lets go of what
+/// it held.
 pub(super) fn remove_leftovers(common_directory: &Path, run: &str) -> Result<()> {
     let objects = common_directory.join("objects");
     let prefix = folder_prefix(run);
@@ -109,7 +114,7 @@ pub(super) fn remove_leftovers(common_directory: &Path, run: &str) -> Result<()>
                 fs::remove_dir_all(entry.path())?;
             }
         }
-        Ok(())
+        holding::release_all(&objects.join(FOLDER), run)
     };
     step().map_err(failed(format!("remove what a dead process left in {}", objects.display())))
 }
@@ -158,7 +163,6 @@ fn objects_of(
 fn move_pack(from: &Path, to: &Path, name: &str) -> Result<()> {
     let doing = || format!("write a pack through to the disk in {}", to.display());
     let step = || -> io::Result<()> {
-        fs::create_dir_all(to)?;
         sync_all(&[&file_of(from, name, PACK), &file_of(from, name, INDEX)])?;
         // Git finds a pack by its index, so that comes last.
         for ending in [PACK, INDEX] {
