@@ -1,11 +1,15 @@
 //! Runs with a budget: it is never passed, its end is in order, and a run that
 //! has used it up goes on with a higher one.
 
+use std::process::Command;
+
 use model_server::{Fault, ModelServer, Rule, Script, finish_task};
+use rusqlite::Connection;
 
 use crate::program::{Ended, bare, code_agent, default_plugins, model, run};
 use crate::project::Project;
 use crate::scripts::{content_judge, domain, plan, writer};
+use crate::watched::Watched;
 
 /// Bounds each answer at 500 tokens, so that a small budget is enough for a
 /// few requests; `more` is added to it.
@@ -29,7 +33,7 @@ fn resume(project: &Project, server: &ModelServer, arguments: &[&str]) -> Ended 
     let mut command = bare(project);
     // The subcommand comes before the flags.
     let flags: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
-    let mut resume = std::process::Command::new(command.get_program());
+    let mut resume = Command::new(command.get_program());
     resume.arg("resume").args(flags).args(arguments);
     resume.args(["--api-base", &server.base_url()]);
     for (name, value) in command.get_envs() {
@@ -155,20 +159,48 @@ fn an_unknown_price_is_refused_before_anything_starts() {
     assert_eq!(server.requests().len(), 0, "no model was asked");
 }
 
-#[test]
-fn the_time_ends_a_run_that_hangs_and_counts_all_its_hosts() {
-    let project = Project::new(&[("a.txt", "a\n")]);
+/// A run whose first request is never answered.
+fn hanging(project: &Project, time: &str) -> (ModelServer, Command) {
     let held = Rule::main_planner(&[]).turn(finish_task("").barrier("never", 2));
     let server = ModelServer::start(Script::new([held])).unwrap();
-    let mut command = code_agent(&project);
-    command.args(["--goal", "Write", "--max-time", "1s"]).args(model(&server));
+    let mut command = code_agent(project);
+    command.args(["--goal", "Write", "--max-time", time]).args(model(&server));
+    (server, command)
+}
+
+#[test]
+fn the_time_ends_a_run_that_hangs() {
+    let project = Project::new(&[("a.txt", "a\n")]);
+    let (server, mut command) = hanging(&project, "3s");
     let ended = run(&mut command).expect_code(4);
-    assert!(ended.stderr.contains("the time of 1s is used up"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the time of 3s is used up"), "{}", ended.stderr);
     let unanswered: u32 = project.query("SELECT count(*) FROM usage WHERE role = 'unanswered'");
+    // A machine may stand still for so long.
     let asked = !server.requests().is_empty();
     assert!(unanswered == 1 || !asked, "what was sent is counted");
-    // The first host has used the second up, so this one has nothing left.
-    let before = server.requests().len();
-    resume(&project, &server, &[]).expect_code(4);
-    assert!(server.requests().len() <= before + 1);
+}
+
+#[test]
+fn the_time_of_all_hosts_counts() {
+    let project = Project::new(&[("a.txt", "a\n")]);
+    let (_server, mut command) = hanging(&project, "1h");
+    let mut program = Watched::start(command.arg("--json"));
+    program.until_event("run-started", "");
+    program.signal("INT");
+    program.ended().expect_code(130);
+    // As if it had gone on for an hour.
+    let rows = Connection::open(project.path().join(".code-agent/code_agent_tasks.db")).unwrap();
+    let changed = rows.execute(
+        "UPDATE events SET created_at = strftime('%Y-%m-%dT%H:%M:%fZ', created_at, '-1 hour')
+         WHERE kind = 'run-started'",
+        [],
+    );
+    assert_eq!(changed.unwrap(), 1);
+    drop(rows);
+    let server = ModelServer::start(script()).unwrap();
+    let ended = resume(&project, &server, &[]).expect_code(4);
+    assert!(ended.stderr.contains("the time of 1h is used up"), "{}", ended.stderr);
+    assert_eq!(project.git(&["rev-list", "--count", "main"]), "1", "nothing was done");
+    resume(&project, &server, &["--max-time", "3h"]).expect_code(0);
+    project.assert_sound();
 }

@@ -147,7 +147,7 @@ fn a_run_that_is_killed_again_and_again_does_everything_once() {
         program = Watched::start(resume(&project).arg("--json"));
     }
     println!("killed {killed} times");
-    assert!(4 * killed >= 3 * count, "only {killed} of {count} kills came before the run's end");
+    assert!(2 * killed >= count, "only {killed} of {count} kills came before the run's end");
     let ended = program.ended();
     if ended.code != Some(0) {
         assert!(ended.stderr.contains("there is no run to go on with"), "{}", ended.stderr);

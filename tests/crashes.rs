@@ -3,7 +3,7 @@
 //! half done.
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use model_server::{ModelServer, Rule, Script, call, finish_merge, finish_task};
 use serde_json::json;
@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::chaos::{Random, SIGABRT, SMALL, crash_points, die_at, run_another, seed};
 use crate::conflicts::together;
 use crate::going_back::finished;
-use crate::program::{Ended, code_agent, model, resume, run, start};
+use crate::program::{Ended, code_agent, model, program, resume, run, start};
 use crate::project::Project;
 use crate::remote::Remote;
 use crate::scripts::{content_judge, domain, edit, plan, write_file, writer};
@@ -194,13 +194,8 @@ fn a_rollback_that_was_broken_off_is_done_once() {
 }
 
 fn go(project: &Project, arguments: &[&str], crash_at: &str) -> Ended {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_code-agent"));
-    command.env("XDG_CACHE_HOME", project.beside("cache")).env("CODE_AGENT_CRASH_AT", crash_at);
-    run(command.args(arguments).current_dir(project.path()))
+    run(program(project).args(arguments).env("CODE_AGENT_CRASH_AT", crash_at))
 }
-
-/// In microseconds; about as long as it takes.
-const LONGEST_CALL: u64 = 40_000;
 
 /// Where a run is taken back, and how.
 struct Scene {
@@ -308,13 +303,15 @@ fn an_undo_and_a_prune_that_are_killed_anywhere_are_done_by_the_next() {
 }
 
 fn kill_anywhere(project: &Project, arguments: &[&str], random: &mut Random) {
+    // A call that only looks takes about as long here as one that does something.
+    let begin = Instant::now();
+    go(project, &["status"], "").expect_code(0);
+    let longest = 2 * begin.elapsed().as_micros() as u64;
     for _ in 0..12 {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_code-agent"));
-        command.env("XDG_CACHE_HOME", project.beside("cache")).args(arguments);
-        let program = start(command.current_dir(project.path()));
+        let running = start(program(project).args(arguments));
         // Not to wait for something: to die anywhere.
-        std::thread::sleep(Duration::from_micros(random.below(LONGEST_CALL)));
-        program.kill();
+        std::thread::sleep(Duration::from_micros(random.below(longest)));
+        running.kill();
     }
 }
 

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use model_server::{ModelServer, Rule, Script, submit_verdict};
 
-use crate::program::{Ended, code_agent, model, run};
+use crate::program::{Ended, code_agent, model, program, run};
 use crate::project::Project;
 use crate::remote::Remote;
 use crate::scripts::{b_and_c, domain, plan_when, writer};
@@ -34,9 +34,7 @@ pub fn finished(project: &Project, arguments: &[&str]) -> String {
 }
 
 pub fn call(project: &Project, arguments: &[&str]) -> Ended {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_code-agent"));
-    command.env("XDG_CACHE_HOME", project.beside("cache"));
-    run(command.args(arguments).current_dir(project.path()))
+    run(program(project).args(arguments))
 }
 
 fn files(project: &Project, revision: &str) -> String {
@@ -405,9 +403,8 @@ fn what_belongs_to_another_repository_is_pruned_there_alone() {
     assert!(refused.stderr.contains(&named), "{}", refused.stderr);
     assert!(runs.join(id).join("transcript.jsonl").exists());
     // But where it has moved to, it is at home.
-    let mut moved = Command::new(env!("CARGO_BIN_EXE_code-agent"));
-    moved.env("XDG_CACHE_HOME", project.beside("cache")).current_dir(&away);
-    let pruned = run(moved.args(["prune", id]).args(shared)).expect_code(0);
+    let mut moved = program(&project);
+    let pruned = run(moved.args(["prune", id]).args(shared).current_dir(&away)).expect_code(0);
     assert!(pruned.stdout.contains("its transcript"), "{}", pruned.stdout);
     assert!(!runs.join(id).exists());
 }

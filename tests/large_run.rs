@@ -13,6 +13,10 @@ use crate::scripts::{edit, plan_when, spawn, task, write_file};
 const LINES_BETWEEN: usize = 5;
 const HOT_FILES: usize = 2;
 
+/// Which of a script's rules plans the second cycle, and which judges it.
+const SECOND_PLAN: usize = 1;
+const SECOND_VERDICT: usize = 3;
+
 /// How large a run is. The first domain is split: half of its tasks are a
 /// sub-planner's.
 #[derive(Clone, Copy)]
@@ -70,6 +74,17 @@ impl Size {
         }
         rules.extend((0..self.all_tasks()).map(work));
         Script::new(rules)
+    }
+
+    /// The same, but the second cycle does not begin, so that the run is not over before
+    /// it is stopped.
+    pub fn script_held_in_the_middle(&self) -> Script {
+        held_at(self.script(), SECOND_PLAN)
+    }
+
+    /// The same, but there is no verdict on the second cycle.
+    pub fn script_held_at_the_end(&self) -> Script {
+        held_at(self.script(), SECOND_VERDICT)
     }
 
     fn plan_domain(&self, name: &str, domain: usize, splits: Option<&str>) -> Rule {
@@ -137,6 +152,12 @@ impl Size {
         let wanted: Vec<String> = (0..tasks).map(line).collect();
         assert_eq!(found, wanted, "each task's line is there once");
     }
+}
+
+fn held_at(mut script: Script, rule: usize) -> Script {
+    let turn = script.rules[rule].turns.remove(0);
+    script.rules[rule].turns.push(turn.barrier("nobody else comes", 2));
+    script
 }
 
 fn title(number: usize) -> String {

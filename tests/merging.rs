@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::conflicts::together;
 use crate::program::{
-    Ended, bare, code_agent, hostile_component, model, plugins_with, resume, run,
+    Ended, bare, code_agent, hostile_component, model, plugins_with, program, resume, run,
 };
 use crate::project::Project;
 use crate::replay::{assert_replays, transcript};
@@ -128,8 +128,8 @@ fn what_a_mergers_commands_leave_behind_costs_no_merge() {
 }
 
 fn looking(project: &Project, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_code-agent"));
-    command.args(arguments).current_dir(project.path());
+    let mut command = program(project);
+    command.args(arguments);
     command
 }
 

@@ -9,7 +9,7 @@ use model_server::{ModelServer, Rule, Script, call, finish_task};
 use serde_json::json;
 
 use crate::large_run::Size;
-use crate::program::{Ended, code_agent, code_agent_without_merger, model, resume, run};
+use crate::program::{Ended, code_agent, code_agent_without_merger, model, program, resume, run};
 use crate::project::Project;
 use crate::scripts::{content_judge, domain, edit, plan, write_file, writer};
 use crate::watched::Watched;
@@ -117,13 +117,14 @@ fn conflicts_come_again_as_they_came() {
 fn a_run_that_was_killed_and_resumed_is_played_back_as_one() {
     let size = Size { domains: [2, 2], tasks: 5 };
     let project = size.project();
-    let server = ModelServer::start(size.script()).unwrap();
+    let server = ModelServer::start(size.script_held_at_the_end()).unwrap();
     let mut program = Watched::start(record(&project, &server, 4).arg("--json"));
     program.until_event("task-completed", "");
     program.until_event("attempt-started", "");
     program.signal("KILL");
     program.ended();
-    run(&mut resume(&project)).expect_code(0);
+    let server = ModelServer::start(size.script()).unwrap();
+    run(resume(&project).args(model(&server))).expect_code(0);
     assert_replays(&project);
 }
 
@@ -131,7 +132,7 @@ fn a_run_that_was_killed_and_resumed_is_played_back_as_one() {
 fn a_replay_ends_where_its_recording_does() {
     let size = Size { domains: [2, 2], tasks: 5 };
     let project = size.project();
-    let server = ModelServer::start(size.script()).unwrap();
+    let server = ModelServer::start(size.script_held_at_the_end()).unwrap();
     let mut program = Watched::start(record(&project, &server, 4).arg("--json"));
     for _ in 0..3 {
         program.until_event("task-completed", "");
@@ -199,9 +200,7 @@ fn what_can_not_be_played_back_is_refused_and_changes_nothing() {
 }
 
 fn read(project: &Project, arguments: &[&str]) -> Ended {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_code-agent"));
-    command.arg("transcript").args(arguments).current_dir(project.path());
-    run(&mut command)
+    run(program(project).arg("transcript").args(arguments))
 }
 
 #[test]

@@ -3,18 +3,16 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
 
 use model_server::{ModelServer, Rule, Script, call, finish_task};
 use serde_json::json;
 
-use crate::program::{Ended, code_agent, model, run};
+use crate::program::{Ended, code_agent, model, program, run};
 use crate::project::Project;
 use crate::scripts::{content_judge, domain, plan, write_file, writer};
 
 fn restore(project: &Project, arguments: &[&str]) -> Ended {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_code-agent"));
-    run(command.arg("restore").args(arguments).current_dir(project.path()))
+    run(program(project).arg("restore").args(arguments))
 }
 
 #[test]

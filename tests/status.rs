@@ -7,7 +7,7 @@ use std::time::Duration;
 use model_server::{ModelServer, Rule, Script, submit_verdict};
 use serde_json::Value;
 
-use crate::program::{Ended, Running, code_agent, model, run, start};
+use crate::program::{Ended, Running, code_agent, model, program, run, start};
 use crate::project::Project;
 use crate::scripts::{content_judge, domain, edit, plan, writer};
 
@@ -17,9 +17,8 @@ const MOST_QUESTIONS: usize = 3000;
 
 /// A call of a subcommand on `project`.
 fn ask(project: &Project, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_code-agent"));
+    let mut command = program(project);
     command.args(arguments).arg("--root-path").arg(project.path());
-    command.env("XDG_CACHE_HOME", project.beside("cache")).env("OPENAI_API_KEY", "sk-never-shown");
     command
 }
 

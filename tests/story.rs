@@ -1,12 +1,10 @@
 //! What a run leaves to be read: `git log` and `show` tell who did what and why,
 //! and nothing that a model says can pass for what the host says.
 
-use std::process::Command;
-
 use model_server::{ModelServer, Rule, Script, call};
 use serde_json::json;
 
-use crate::program::{code_agent, model, run};
+use crate::program::{code_agent, model, program, run};
 use crate::project::Project;
 use crate::scripts::{content_judge, domain, plan, write_file, writer};
 
@@ -59,9 +57,7 @@ fn commits_tell_title_report_and_who_made_them_and_nothing_is_forged() {
     std::fs::write(&message, log("%B")).unwrap();
     let parsed = project.git(&["interpret-trailers", "--parse", message.to_str().unwrap()]);
     assert_eq!(parsed, told);
-    let mut show = Command::new(env!("CARGO_BIN_EXE_code-agent"));
-    show.args(["show", &task, "--root-path"]).arg(project.path());
-    let shown = run(&mut show).expect_code(0).stdout;
+    let shown = run(program(&project).args(["show", &task])).expect_code(0).stdout;
     for words in ["It was broken.", "Code-Agent-Cycle: 1", "Code-Agent-Model: scripted", &*hash] {
         assert!(shown.contains(words), "{words}: {shown}");
     }

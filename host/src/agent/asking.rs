@@ -116,7 +116,7 @@ impl Agent {
     }
 
     /// Ends the run by this error.
-    fn stopped(&self, error: Error) -> CallError {
+    pub(super) fn stopped(&self, error: Error) -> CallError {
         let sentence = error.to_string();
         // The first one counts; there is none after it.
         let _ = self.setback.set(Setback::Stop(error));

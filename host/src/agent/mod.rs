@@ -155,10 +155,15 @@ impl Agent {
     ) -> Result<T, CallError> {
         let root = self.root.clone();
         let (store, subject) = (self.account.store.clone(), self.account.subject.clone());
-        self.in_checkout(move |checkout| {
+        let unwritten = Arc::new(OnceLock::new());
+        let tell = unwritten.clone();
+        let outcome = self.in_checkout(move |checkout| {
             let keep = |path: &CheckoutPath, bytes: &[u8]| -> Result<String, CallError> {
                 let kept = checkout.keep(bytes).and_then(|blob| {
-                    store.keep_file(subject.clone(), path.as_str().to_owned(), blob.clone())?;
+                    let row =
+                        store.keep_file(subject.clone(), path.as_str().to_owned(), blob.clone());
+                    // The first one counts; there is none after it.
+                    row.inspect_err(|error| drop(tell.set(error.clone())))?;
                     Ok(blob)
                 });
                 kept.map_err(|error| CallError::Unavailable(error.to_string()))
@@ -166,7 +171,12 @@ impl Agent {
             let note = |path: &CheckoutPath| checkout.note(path);
             let folder = checkout.folder();
             work(WriteArea { folder, root: &root, keeper: Some(&keep), witness: Some(&note) })
-        })
-        .await
+        });
+        let outcome = outcome.await;
+        // What can't be written down ends the run; the model can do nothing about it.
+        match unwritten.get() {
+            Some(error) => Err(self.stopped(crate::Error::clone(error))),
+            None => outcome,
+        }
     }
 }

@@ -16,8 +16,8 @@ use crate::{Error, Result};
 /// Bytes of a lock file that are read: what we write is far shorter.
 const LONGEST_NOTE: u64 = 256;
 
-/// Who only looks holds the lock for an instant; so often is it tried again,
-/// so far apart.
+/// Who only looks holds the lock for an instant, and so does a command that a host was
+/// just starting when it died; so often is it tried again, so far apart.
 const TRIES: u32 = 1000;
 const BETWEEN_TRIES: Duration = Duration::from_millis(1);
 
@@ -60,7 +60,7 @@ impl Repository {
                     "another code-agent is at work on the branch `{}` of this repository ({}); wait \
                      for it or stop it, or work on another branch",
                     self.branch(),
-                    read_note(&mut file)
+                    read_note(&file)
                 )));
             }
             Err(TryLockError::Error(error)) => return Err(failed(doing())(error)),
@@ -73,13 +73,17 @@ impl Repository {
 }
 
 /// `try_lock`, but not turned away by those who only look (`holder`): a host
-/// keeps them out too, so where a look is possible there is no host.
+/// keeps them out too, so where a look is possible there is no host. Nor by what has
+/// a copy of a dead host's file, until it is another program.
 fn try_past_lookers(file: &File, mut pause: impl FnMut()) -> Result<(), TryLockError> {
     for _ in 0..TRIES {
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => {
-                file.try_lock_shared()?;
-                file.unlock().map_err(TryLockError::Error)?;
+                match file.try_lock_shared() {
+                    Ok(()) => file.unlock().map_err(TryLockError::Error)?,
+                    Err(TryLockError::WouldBlock) if is_of_the_dead(&read_note(file)) => {}
+                    Err(error) => return Err(error),
+                }
                 pause();
             }
             outcome => return outcome,
@@ -88,14 +92,21 @@ fn try_past_lookers(file: &File, mut pause: impl FnMut()) -> Result<(), TryLockE
     Err(TryLockError::WouldBlock)
 }
 
+/// Whether the process that the note names is gone.
+fn is_of_the_dead(note: &str) -> bool {
+    let process = note.strip_prefix("process ").and_then(|rest| rest.split_once(','));
+    let id = process.and_then(|(id, _)| id.parse::<u32>().ok());
+    id.is_some_and(|id| !Path::new("/proc").join(id.to_string()).exists())
+}
+
 /// Who works on a branch of the repository that holds `root_path`, in the
 /// words `process N, run ID`; none where nobody does.
 pub fn holder(root_path: &Path, branch: &str) -> Result<Option<String>> {
     let path = lock_file(&find_common_directory(root_path)?, branch);
-    let Ok(mut file) = File::open(&path) else { return Ok(None) };
+    let Ok(file) = File::open(&path) else { return Ok(None) };
     match file.try_lock_shared() {
         Ok(()) => Ok(None),
-        Err(TryLockError::WouldBlock) => Ok(Some(read_note(&mut file))),
+        Err(TryLockError::WouldBlock) => Ok(Some(read_note(&file))),
         Err(TryLockError::Error(error)) => {
             Err(failed(format!("look at the lock {}", path.display()))(error))
         }
@@ -109,7 +120,7 @@ fn lock_file(common_directory: &Path, branch: &str) -> PathBuf {
     common_directory.join("code-agent").join(format!("{name}.lock"))
 }
 
-fn read_note(file: &mut File) -> String {
+fn read_note(mut file: &File) -> String {
     let mut note = String::new();
     let read = file
         .seek(SeekFrom::Start(0))
@@ -160,5 +171,20 @@ mod tests {
         looker.lock_shared().unwrap();
         let held = try_past_lookers(&host, || ());
         assert!(matches!(held, Err(TryLockError::WouldBlock)), "the wait has an end");
+    }
+
+    #[test]
+    fn what_a_dead_host_was_starting_is_waited_for() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let (next, copy) = (file.reopen().unwrap(), file.reopen().unwrap());
+        // No process has so high a number: <https://man7.org/linux/man-pages/man5/proc_sys_kernel.5.html>
+        writeln!(file, "process 4194305, run r1").unwrap();
+        copy.lock().unwrap();
+        let mut pauses = 0;
+        let taken = try_past_lookers(&next, || {
+            pauses += 1;
+            copy.unlock().unwrap();
+        });
+        assert!(taken.is_ok() && pauses == 1, "{taken:?} after {pauses} pauses");
     }
 }

@@ -55,17 +55,24 @@ impl Spending {
         early: watch::Sender<bool>,
     ) -> (Vec<CycleResult>, Ended) {
         tokio::pin!(cycles);
-        let event = tokio::select! {
-            ended = &mut cycles => return ended,
-            Ok(_) = wish.wait_for(|wish| *wish) => Event::Stopping,
-            message = self.used_up() => Event::BudgetUsedUp { message },
+        let (event, ended) = tokio::select! {
+            ended = &mut cycles => match self.ledger.used_up() {
+                // It may have ended them before anybody heard of it.
+                Some(message) => (Event::BudgetUsedUp { message }, Some(ended)),
+                None => return ended,
+            },
+            Ok(_) = wish.wait_for(|wish| *wish) => (Event::Stopping, None),
+            message = self.used_up() => (Event::BudgetUsedUp { message }, None),
         };
         // A database that fails now fails the wind-down too, which says so.
         if let Err(error) = store.record("host", event).await {
             tracing::error!("{error}");
         }
         early.send_replace(true);
-        cycles.await
+        match ended {
+            Some(ended) => ended,
+            None => cycles.await,
+        }
     }
 
     /// Returns once tokens, money or time are used up, with the reason.

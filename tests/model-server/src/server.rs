@@ -27,6 +27,10 @@ use crate::wire::Wire;
 /// Longer request bodies are a violation, in bytes.
 const LONGEST_BODY: usize = 64 * 1024 * 1024;
 
+/// How long a barrier waits where nothing else is said: a machine may stand still for
+/// a while, and whoever drives the program should hear of it before giving up.
+const LONGEST_WAIT: Duration = Duration::from_secs(240);
+
 /// How a server runs, beside its script.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -40,7 +44,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { port: 0, longest_wait: Duration::from_secs(30), on_violation: |_| () }
+        Self { port: 0, longest_wait: LONGEST_WAIT, on_violation: |_| () }
     }
 }
 
