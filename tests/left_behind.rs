@@ -18,6 +18,12 @@ fn checkouts(project: &Project) -> Vec<PathBuf> {
     fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
+/// Whether git is to leave a pack where it is.
+fn holds_packs(project: &Project) -> bool {
+    let packs = fs::read_dir(project.path().join(".git/objects/pack")).unwrap();
+    packs.map(|entry| entry.unwrap().path()).any(|file| file.extension() == Some("keep".as_ref()))
+}
+
 #[test]
 fn checkouts_stay_where_it_is_wished_until_they_are_pruned() {
     let project = Project::new(&[("a.txt", "a\n")]);
@@ -63,8 +69,9 @@ fn checkouts_that_are_to_stay_outlive_a_crash_and_the_next_run() {
     run(command.args(model(&server))).expect_code(0);
     assert!(folder.join("planners/a.txt").exists());
     let id = folder.file_name().unwrap().to_str().unwrap();
+    assert!(holds_packs(&project), "what the dead run wrote last");
     code_agent_call(&project, &["prune", id, "--force"]).expect_code(0);
-    assert!(!folder.exists());
+    assert!(!folder.exists() && !holds_packs(&project));
 }
 
 #[test]
@@ -110,8 +117,10 @@ fn what_a_dead_run_left_goes_with_the_next_and_a_live_one_keeps_its_own() {
         std::slice::from_ref(folder),
         "nobody was there to remove them"
     );
+    assert!(holds_packs(&project), "what it wrote last");
     finished(&project, &[]);
     assert_eq!(checkouts(&project), Vec::<PathBuf>::new());
+    assert!(!holds_packs(&project));
 }
 
 #[test]

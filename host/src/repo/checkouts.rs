@@ -309,7 +309,10 @@ fn remove_leftovers(repository: &Repository, own: &RunFolder) -> Result<()> {
         }
         // They are in nobody's way but the disk's.
         match remove_dead(&path) {
-            Ok(true) => tracing::info!("removed the checkouts of a dead run, {}", path.display()),
+            Ok(true) => {
+                tracing::info!("removed the checkouts of a dead run, {}", path.display());
+                run.map_or(Ok(()), |run| repository.let_go_of_packs_of(run))?;
+            }
             Ok(false) => {}
             Err(error) => tracing::warn!("{} could not be removed: {error}", path.display()),
         }

@@ -66,6 +66,7 @@ impl Repository {
             self.remove_reference(name)?;
             crash::point("prune: a reference removed");
         }
+        self.let_go_of_packs_of(run)?;
         Ok(Pruned { references: names.len(), lost })
     }
 
