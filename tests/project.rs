@@ -136,7 +136,9 @@ fn leftovers(folder: &Path) -> Vec<PathBuf> {
         // next run is resumed, a minute later.
         if path.ends_with(".git/code-agent") || name.starts_with("tmp_object_git2_") {
             continue;
-        } else if name.starts_with("tmp_") || name.ends_with(".lock") || name.ends_with(".keep") {
+        }
+        let begins = ["tmp_", "code-agent-"].iter().any(|begin| name.starts_with(begin));
+        if begins || [".lock", ".keep"].iter().any(|ending| name.ends_with(ending)) {
             found.push(path);
         } else if path.is_dir() {
             found.extend(leftovers(&path));

@@ -16,12 +16,12 @@ use std::time::Duration;
 use ignore::WalkBuilder;
 
 use super::checkout::{BESIDE, Checkout, HOME, TEMPORARY, beside};
-use super::failed;
 use super::folder::Folder;
 use super::open::Repository;
 use super::path::is_dot_git;
 use super::references::run_reference;
 use super::removal;
+use super::{failed, pack};
 use crate::{Error, Result};
 
 /// A checkout may hold what other users of the machine must not read.
@@ -195,20 +195,26 @@ fn is_at(folder: &File, path: &Path) -> io::Result<bool> {
 pub fn remove_checkouts(cache_folder: &Path, run: &str) -> Result<bool> {
     run_reference(run)?;
     let path = cache_folder.join(FOLDER).join(run);
-    remove_dead(&path).map_err(failed(format!("remove the checkouts in {}", path.display())))
+    remove_dead(&path, || Ok(()))
 }
 
-/// Removes a folder whose host is gone; false where there is none, or it lives.
-fn remove_dead(path: &Path) -> io::Result<bool> {
+/// Removes a folder whose host is gone, and does something before, while nobody can go
+/// on with the run; false where there is none, or its host lives.
+fn remove_dead(path: &Path, first: impl FnOnce() -> Result<()>) -> Result<bool> {
+    let doing = || format!("remove the checkouts in {}", path.display());
     let folder = match File::open(path) {
         Ok(folder) => folder,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error),
+        Err(error) => return Err(failed(doing())(error)),
     };
     match folder.try_lock() {
-        Ok(()) if is_at(&folder, path)? => remove(path).map(|()| true),
+        Ok(()) if is_at(&folder, path).map_err(failed(doing()))? => {
+            first()?;
+            remove(path).map_err(failed(doing()))?;
+            Ok(true)
+        }
         Ok(()) | Err(TryLockError::WouldBlock) => Ok(false),
-        Err(TryLockError::Error(error)) => Err(error),
+        Err(TryLockError::Error(error)) => Err(failed(doing())(error)),
     }
 }
 
@@ -303,18 +309,18 @@ fn remove_leftovers(repository: &Repository, own: &RunFolder) -> Result<()> {
     for entry in fs::read_dir(folder).map_err(failed(doing()))? {
         let path = entry.map_err(failed(doing()))?.path();
         let run = path.file_name().and_then(|name| name.to_str());
-        let is_ours = run.is_some_and(|run| run != own.run && repository.tip(run).is_ok());
-        if !is_ours || path.join(KEPT).exists() {
+        let Some(run) = run.filter(|run| *run != own.run && repository.tip(run).is_ok()) else {
+            continue;
+        };
+        if path.join(KEPT).exists() {
             continue;
         }
         // They are in nobody's way but the disk's.
-        match remove_dead(&path) {
-            Ok(true) => {
-                tracing::info!("removed the checkouts of a dead run, {}", path.display());
-                run.map_or(Ok(()), |run| repository.let_go_of_packs_of(run))?;
-            }
+        let first = || pack::remove_leftovers(repository.common_directory(), run);
+        match remove_dead(&path, first) {
+            Ok(true) => tracing::info!("removed the checkouts of a dead run, {}", path.display()),
             Ok(false) => {}
-            Err(error) => tracing::warn!("{} could not be removed: {error}", path.display()),
+            Err(error) => tracing::warn!("what a dead run has left stays: {error}"),
         }
     }
     Ok(())

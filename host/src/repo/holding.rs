@@ -11,8 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::failed;
-use super::open::Repository;
-use super::pack::{FOLDER, file_of};
+use super::pack::file_of;
 use crate::Result;
 
 /// How the name of the file ends.
@@ -63,15 +62,6 @@ pub(super) fn is_held_by(file: &Path, run: &str) -> io::Result<bool> {
         Ok(text) => Ok(text == words(run).as_bytes()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
-    }
-}
-
-impl Repository {
-    /// Lets go of the packs that a dead host of the run has held.
-    pub(super) fn let_go_of_packs_of(&self, run: &str) -> Result<()> {
-        let packs = self.common_directory().join("objects").join(FOLDER);
-        let doing = || format!("let go of the packs of run {run} in {}", packs.display());
-        release_all(&packs, run).map_err(failed(doing()))
     }
 }
 

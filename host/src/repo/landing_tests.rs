@@ -54,7 +54,10 @@ impl Run {
         assert!(parents.iter().all(|line| line.len() == 40), "one parent each");
         let left = std::fs::read_dir(self.repository.common_directory().join("objects")).unwrap();
         let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
-        assert!(!left.iter().any(|name| name.to_string_lossy().starts_with("tmp_")), "{left:?}");
+        assert!(
+            !left.iter().any(|name| name.to_string_lossy().starts_with("code-agent")),
+            "{left:?}"
+        );
     }
 }
 

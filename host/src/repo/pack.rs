@@ -83,9 +83,9 @@ pub(super) fn remove(common_directory: &Path, run: &str, names: &[String]) -> Re
     })
 }
 
-/// Does some work with a new folder that goes with all that is in it then. After a
-/// crash `remove_leftovers` removes it, or git's own cleaning, which knows by `tmp_`
-/// what it is.
+/// Does some work with a new folder that goes with all that is in it then; after a
+/// crash `remove_leftovers` removes it. No name of git's for what is temporary
+/// (`tmp_`): a `git gc --prune=now` removes that while somebody works with it.
 fn beside_packs<T>(
     common_directory: &Path,
     run: &str,
@@ -136,7 +136,7 @@ fn remove_halves(folder: &Path, packs: &Path) -> io::Result<()> {
 }
 
 fn folder_prefix(run: &str) -> String {
-    format!("tmp_code-agent-{run}-")
+    format!("code-agent-{run}-")
 }
 
 /// The commits and what each added to the one before, each object once.
