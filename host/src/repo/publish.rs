@@ -163,7 +163,7 @@ impl Repository {
             self.note_pushed(&git, run, before)?;
             if descends(&git, wanted, theirs)? {
                 refusals += 1;
-                if is_final(refusals, bounds) {
+                if gives_up(refusals, bounds) {
                     return Ok(not_pushed(&last));
                 }
                 continue;
@@ -315,9 +315,9 @@ fn ended(bounds: &Bounds<'_>, longest: Duration, last: &str) -> Option<Published
     bounds.left().is_zero().then(|| not_pushed(&why))
 }
 
-/// Whether to give up once the remote has refused so often in a row; if not, some
-/// time has passed.
-fn is_final(refusals: u32, bounds: &Bounds<'_>) -> bool {
+/// Whether to give up, now that the remote has refused so often in a row; if not, a
+/// moment has passed.
+fn gives_up(refusals: u32, bounds: &Bounds<'_>) -> bool {
     if refusals < REFUSALS {
         bounds.pause(BETWEEN_REFUSALS);
     }
