@@ -90,7 +90,13 @@ struct Halves {
 }
 
 impl Halves {
-    fn new() -> Self {
+    /// None on a machine with one core, where one check is over before the next one
+    /// begins: there nothing lands unseen beside another.
+    fn new() -> Option<Self> {
+        if std::thread::available_parallelism().map_or(1, usize::from) == 1 {
+            println!("left out: with one core, no check runs beside another");
+            return None;
+        }
         let project = Project::new(&[("good.txt", "good\n")]);
         let together = project.beside("together");
         fs::create_dir(&together).unwrap();
@@ -100,7 +106,7 @@ impl Halves {
              touch {0}/$(ls b.txt c.txt 2>/dev/null); while ! test -e {0}/b.txt || ! test -e {0}/c.txt; do sleep 0.01; done",
             together.display()
         );
-        Self { project, together, check }
+        Some(Self { project, together, check })
     }
 
     fn half(title: &str, file: &str) -> Rule {
@@ -119,7 +125,7 @@ impl Halves {
 
 #[test]
 fn two_that_are_green_alone_and_red_together_are_found_at_the_cycles_end() {
-    let halves = Halves::new();
+    let Some(halves) = Halves::new() else { return };
     let server = ModelServer::start(script([
         Halves::half("Write b", "b.txt"),
         Halves::half("Write c", "c.txt"),
@@ -136,7 +142,7 @@ fn two_that_are_green_alone_and_red_together_are_found_at_the_cycles_end() {
 
 #[test]
 fn what_is_red_at_the_cycles_end_is_rolled_back_and_kept() {
-    let halves = Halves::new();
+    let Some(halves) = Halves::new() else { return };
     let server = ModelServer::start(script([
         Halves::half("Write b", "b.txt"),
         Halves::half("Write c", "c.txt"),

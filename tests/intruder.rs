@@ -32,7 +32,9 @@ fn main() {
             std::thread::sleep(Duration::from_secs(1));
             println!("kept {}", memory.iter().map(|byte| usize::from(*byte)).sum::<usize>());
         }
-        ["hop"] => hop(),
+        // With a word that tells its processes from those of others.
+        ["hop", ..] => hop(),
+        ["flip", one, other] => flip(one, other),
         ["terminal"] => terminal(),
         ["call", call, rest @ ..] => {
             let rest: Vec<libc::c_long> = rest.iter().map(|one| one.parse().unwrap()).collect();
@@ -75,6 +77,24 @@ fn hop() -> ! {
             _ => std::process::exit(0),
         }
     }
+}
+
+/// Lets two files change places for ever, so fast that whoever looks twice at one
+/// may well see both.
+fn flip(one: &str, other: &str) -> ! {
+    let [one, other] = [one, other].map(|path| std::ffi::CString::new(path).unwrap());
+    for flips in 1_u64.. {
+        // SAFETY: both paths end with a NUL.
+        let done = unsafe {
+            let here = libc::AT_FDCWD;
+            libc::renameat2(here, one.as_ptr(), here, other.as_ptr(), libc::RENAME_EXCHANGE)
+        };
+        assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+        if flips == 2 {
+            println!("flipped");
+        }
+    }
+    unreachable!("there are that many")
 }
 
 /// Talks to itself by a terminal, as programs do that run others in one.

@@ -148,13 +148,15 @@ fn over_http_beside_a_client_that_always_comes_first_nothing_is_lost() {
     let rival = Other::of(&remote, &project, "rival");
     let gate = Arc::new(Gate::default());
     // The rival comes when a push was told where the branch stands and is on its
-    // way, three times; the busy one takes breath at every fourth push.
+    // way, three times; the busy one has pushed before each push that it is not kept
+    // from, and takes breath at every fourth one.
     let (rivals, asked) = (Arc::new(Mutex::new(0)), Mutex::new(0));
     let (breath, came) = (gate.clone(), rivals.clone());
     let server = HttpServer::start(&remote, move |step| match step {
         Step::Asks => {
             let mut asked = asked.lock().unwrap();
             *asked += 1;
+            breath.wait_for_one();
             if *asked % 4 == 3 {
                 breath.close();
             }

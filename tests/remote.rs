@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 
+use crate::program::TOO_LONG;
 use crate::project::Project;
 
 /// A bare repository, the `origin` of a project.
@@ -128,6 +129,9 @@ pub struct Gate {
 struct GateState {
     closed: bool,
     inside: bool,
+    /// How often somebody was inside, and how many of these are known.
+    left: usize,
+    known: usize,
 }
 
 impl Gate {
@@ -137,15 +141,28 @@ impl Gate {
     }
 
     fn leave(&self) {
-        self.state.lock().unwrap().inside = false;
+        let mut state = self.state.lock().unwrap();
+        state.inside = false;
+        state.left += 1;
         self.changed.notify_all();
     }
 
-    /// Returns once nobody is inside.
+    /// Returns once somebody was inside since the last call, or the gate is closed.
+    pub fn wait_for_one(&self) {
+        let state = self.state.lock().unwrap();
+        let nobody = |state: &mut GateState| !state.closed && state.left == state.known;
+        let (mut state, waited) =
+            self.changed.wait_timeout_while(state, TOO_LONG / 2, nobody).unwrap();
+        assert!(!waited.timed_out(), "nobody was inside for long");
+        state.known = state.left;
+    }
+
+    /// Returns once nobody is inside; who was is known.
     pub fn close(&self) {
         let mut state = self.state.lock().unwrap();
         state.closed = true;
-        drop(self.changed.wait_while(state, |state| state.inside).unwrap());
+        let mut state = self.changed.wait_while(state, |state| state.inside).unwrap();
+        state.known = state.left;
     }
 
     pub fn open(&self) {
@@ -193,12 +210,12 @@ pub enum Step {
     Asks,
     /// It is on its way.
     Comes,
-    /// It was answered.
+    /// The remote is done with it, and it is about to be answered.
     Ends,
 }
 
 impl HttpServer {
-    /// `hear` hears of each step of a push, before the remote does.
+    /// `hear` hears of each step of a push, before the remote or the client does.
     pub fn start(remote: &Remote, hear: impl Fn(Step) + Send + Sync + 'static) -> Self {
         Self::start_for(remote, None, hear)
     }
@@ -233,10 +250,12 @@ impl HttpServer {
                     if is_push {
                         hear(if comes { Step::Comes } else { Step::Asks });
                     }
-                    answer(connection, &request, &root);
+                    let answer = answer(&request, &root);
                     if is_push && comes {
                         hear(Step::Ends);
                     }
+                    // Whoever has gone has seen enough.
+                    (&connection).write_all(&answer).ok();
                 });
             }
         });
@@ -309,7 +328,7 @@ fn refuse(mut connection: TcpStream) {
     connection.write_all(answer.as_bytes()).ok();
 }
 
-fn answer(mut connection: TcpStream, request: &Request, root: &Path) {
+fn answer(request: &Request, root: &Path) -> Vec<u8> {
     let mut words = request.line.split(' ');
     let (method, target) = (words.next().unwrap(), words.next().unwrap());
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
@@ -332,6 +351,5 @@ fn answer(mut connection: TcpStream, request: &Request, root: &Path) {
     let text = String::from_utf8_lossy(&output);
     let status = text.lines().find_map(|line| line.strip_prefix("Status: ")).unwrap_or("200 OK");
     let head = format!("HTTP/1.1 {status}\r\nConnection: close\r\n");
-    // Whoever has gone has seen enough.
-    connection.write_all(head.as_bytes()).and_then(|()| connection.write_all(&output)).ok();
+    [head.as_bytes(), &output].concat()
 }

@@ -67,13 +67,21 @@ impl World {
     }
 
     async fn run_for(&self, command: &str, time: Duration) -> Ran {
-        let job = Job {
+        run_under(&self.sandbox, &self.policy, self.job(command, time)).await.unwrap()
+    }
+
+    fn job(&self, command: &str, time: Duration) -> Job {
+        Job {
             command_line: command.to_owned(),
             folders: self.policy.folders.clone(),
             time,
             hold: Box::new(()),
-        };
-        run_under(&self.sandbox, &self.policy, job).await.unwrap()
+        }
+    }
+
+    fn clear_temporary(&self) {
+        fs::remove_dir_all(self.path("temporary")).unwrap();
+        fs::create_dir(self.path("temporary")).unwrap();
     }
 
     /// That a command fails, and says nothing that is private.

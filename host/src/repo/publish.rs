@@ -27,6 +27,10 @@ const FETCHED: &str = "refs/code-agent/fetched/";
 /// How often to push where others are faster each time. Each try comes with
 /// little chance beside a client that pushes without a pause.
 const TRIES: u32 = 100;
+/// How often in a row to push what the remote refuses though it is built on all that
+/// its branch has: somebody else's push may hold the branch's lock for a moment.
+const REFUSALS: u32 = 3;
+const BETWEEN_REFUSALS: Duration = Duration::from_millis(500);
 /// How long all tries may take together, with all that git does in them: a large
 /// repository goes up a slow line.
 const TIME: Duration = Duration::from_secs(600);
@@ -102,7 +106,10 @@ impl Repository {
         if let Some(instead) = self.not_ours_to_push(run, bounds)? {
             return Ok(instead);
         }
-        let published = self.push_and_merge(run, time, merges, bounds)?;
+        let published = match self.unanswered(bounds) {
+            Some(unanswered) => unanswered,
+            None => self.push_and_merge(run, time, merges, bounds)?,
+        };
         if !matches!(published, Published::Merged { .. }) {
             self.forget_fetched(run)?;
         }
@@ -121,10 +128,7 @@ impl Repository {
         let longest = bounds.left();
         let tip = run_tip(&self.git()?, run)?;
         let before = self.pushed(&self.git()?, run)?;
-        if let Some(unanswered) = self.unanswered(bounds) {
-            return Ok(unanswered);
-        }
-        let (mut wanted, mut last) = (self.wanted(tip, merges)?, String::new());
+        let (mut wanted, mut last, mut refusals) = (self.wanted(tip, merges)?, String::new(), 0);
         for _ in 0..TRIES {
             if let Some(ended) = ended(bounds, longest, &last) {
                 return Ok(ended);
@@ -136,10 +140,7 @@ impl Repository {
                 Called::Well(words) if push::had_it_already(&words) => {
                     return Ok(Published::UpToDate);
                 }
-                Called::Well(_) => {
-                    crash::point("publish: pushed");
-                    return self.arrived(run, tip, wanted);
-                }
+                Called::Well(_) => return self.arrived(run, tip, wanted),
                 Called::NotAtAll(words) => return Ok(not_pushed(&words)),
                 Called::Stopped => return Ok(Published::Stopped),
                 Called::Badly(words) => last = words,
@@ -161,8 +162,13 @@ impl Repository {
             }
             self.note_pushed(&git, run, before)?;
             if descends(&git, wanted, theirs)? {
-                return Ok(not_pushed(&last));
+                refusals += 1;
+                if gives_up(refusals, bounds) {
+                    return Ok(not_pushed(&last));
+                }
+                continue;
             }
+            refusals = 0;
             wanted = self.merged(&git, run, tip, theirs, time)?;
             if let Merges::HandedOut(_) = merges {
                 return Ok(Published::Merged { commit: wanted.to_string() });
@@ -182,6 +188,7 @@ impl Repository {
 
     /// The remote has it, so the run goes there.
     fn arrived(&self, run: &str, tip: Oid, wanted: Oid) -> Result<Published> {
+        crash::point("publish: pushed");
         self.take_in(run, tip, wanted)?;
         Ok(Published::Pushed { commit: wanted.to_string() })
     }
@@ -306,6 +313,15 @@ fn ended(bounds: &Bounds<'_>, longest: Duration, last: &str) -> Option<Published
     let seconds = longest.as_secs_f32().round();
     let why = format!("others pushed before each try for {seconds} seconds. {last}");
     bounds.left().is_zero().then(|| not_pushed(&why))
+}
+
+/// Whether to give up, now that the remote has refused so often in a row; if not, a
+/// moment has passed.
+fn gives_up(refusals: u32, bounds: &Bounds<'_>) -> bool {
+    if refusals < REFUSALS {
+        bounds.pause(BETWEEN_REFUSALS);
+    }
+    refusals == REFUSALS || bounds.left().is_zero()
 }
 
 fn not_pushed(words: &str) -> Published {

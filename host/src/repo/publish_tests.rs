@@ -1,8 +1,8 @@
 //! What a push comes to, against a bare repository beside.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use super::super::landing::{Lander, LandingRecord};
 use super::super::shared::is_shared;
@@ -48,27 +48,34 @@ fn all_tries_together_have_one_bound() {
     let (repository, remote) = to_push(&sandbox);
     let before = repository.tip("r1").unwrap();
     // Somebody comes first each time, and slowly: all tries would take long.
-    let hook = remote.join("hooks/pre-receive");
-    fs::create_dir_all(hook.parent().unwrap()).unwrap();
-    let first = "#!/bin/sh\necho >> tries\nsleep 0.1\ngit() { env -i PATH=\"$PATH\" git -c user.name=x \
-                 -c user.email=x \"$@\"; }\ngit update-ref refs/heads/main $(git commit-tree -m \
-                 first -p main 'main^{tree}')\n";
-    fs::write(&hook, first).unwrap();
-    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+    hook(&remote, "pre-receive", &format!("echo >> tries; sleep 0.1; {SOMEBODY_PUSHES}"));
     let bounds = Bounds { until: Instant::now() + Duration::from_secs(3), stopped: &|| false };
     let published = repository.push_and_merge("r1", 0, Merges::Pushed, &bounds).unwrap();
     let Published::NotPushed { why } = published else { panic!("{published:?}") };
-    assert!(why.contains("3 seconds") || why.contains("git was ended"), "{why}");
-    let tries = fs::read_to_string(remote.join("tries")).unwrap().lines().count();
-    assert!(tries < TRIES as usize, "{tries}");
+    assert!(why.contains("before each try for") || why.contains("git was ended"), "{why}");
+    let tries = tries(&remote);
+    assert!(tries < TRIES, "{tries}");
     assert_eq!(repository.tip("r1").unwrap(), before);
 }
 
+/// Somebody else's commit comes to the remote, by a line of a hook.
+const SOMEBODY_PUSHES: &str = "git() { env -i PATH=\"$PATH\" git -c user.name=x -c user.email=x \"$@\"; }; \
+    git update-ref refs/heads/main $(git commit-tree -m first -p main 'main^{tree}')";
+
+/// How often a hook has left a line, which it may not have come to.
+fn tries(remote: &Path) -> u32 {
+    let lines = fs::read_to_string(remote.join("tries")).unwrap_or_default();
+    lines.lines().count().try_into().unwrap()
+}
+
+/// A program in the remote's folder of hooks. It is written by a process of its own:
+/// nobody can run a file that another test's thread is just about to fork off open.
 fn hook(remote: &Path, name: &str, script: &str) {
     let path = remote.join("hooks").join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let write = "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$0\" && chmod +x \"$0\"";
+    let written = Command::new("sh").args(["-c", write]).arg(path).arg(script).status();
+    assert!(written.unwrap().success());
 }
 
 /// What a remote may have of the run, as far as is known.
@@ -139,6 +146,45 @@ fn what_got_there_is_noted_even_where_the_run_can_not_follow() {
     let pushed = run_git(&remote, &["rev-parse", "main"]);
     assert_ne!(pushed, theirs);
     assert_eq!(noted(&repository), Some(pushed));
+}
+
+#[test]
+fn a_branch_that_is_locked_for_a_moment_is_pushed_to_all_the_same() {
+    let sandbox = Sandbox::with(&[("a", "one\n")]);
+    let (repository, remote) = to_push(&sandbox);
+    // Somebody else has locked the branch and moves it once ours was refused for
+    // that and has looked where the branch stands.
+    let script = format!(
+        "echo >> tries; lock=refs/heads/main.lock
+         case $(wc -l < tries) in
+         1) : > $lock;;
+         2) rm $lock; {SOMEBODY_PUSHES};;
+         esac"
+    );
+    hook(&remote, "update", &script);
+    let published = repository.publish("r1", 0, Merges::Pushed, &|| false).unwrap();
+    let tip = repository.tip("r1").unwrap();
+    assert_eq!(published, Published::Pushed { commit: tip.clone() });
+    assert_eq!(run_git(&remote, &["rev-parse", "main"]), tip);
+    assert_eq!(run_git(&remote, &["log", "--format=%s", "-1", "main^2"]), "first");
+    assert_eq!(tries(&remote), 3, "refused for the lock, for theirs, and not any more");
+}
+
+#[test]
+fn a_remote_that_always_refuses_is_not_asked_for_ever() {
+    let sandbox = Sandbox::with(&[("a", "one\n")]);
+    let (repository, remote) = to_push(&sandbox);
+    hook(&remote, "update", "echo >> tries; echo not on a Sunday; exit 1");
+    let published = repository.publish("r1", 0, Merges::Pushed, &|| false).unwrap();
+    let Published::NotPushed { why } = published else { panic!("{published:?}") };
+    assert!(why.contains("not on a Sunday"), "{why}");
+    assert_eq!(tries(&remote), REFUSALS);
+    assert_eq!(noted(&repository), None);
+    // Nor so often, where somebody wishes it to stop.
+    let refused = || tries(&remote) > REFUSALS;
+    let published = repository.publish("r1", 0, Merges::Pushed, &refused).unwrap();
+    assert_eq!(published, Published::Stopped);
+    assert_eq!(tries(&remote), REFUSALS + 1);
 }
 
 #[test]
