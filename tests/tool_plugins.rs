@@ -15,6 +15,7 @@ use crate::program::{
 use crate::project::Project;
 use crate::replay::{clone_of, transcript};
 use crate::scripts::{content_judge, domain, plan, writer};
+use crate::watched::Watched;
 
 const ROLES: [&str; 4] = ["main-planner", "sub-planner", "worker", "judge"];
 
@@ -206,22 +207,61 @@ fn lists_that_a_component_gets_are_bounded() {
 }
 
 #[test]
+fn a_tool_that_takes_too_long_costs_its_call_alone() {
+    let project = project();
+    let worker = worker([
+        call("misbehave", json!({ "how": "loop" })),
+        finish_task("It ended.").expects(&["took longer than 5 s"]),
+    ]);
+    let limits = "limits = { call-seconds = 5, compute-milliseconds = 60000 }";
+    let ended = run_tools(&project, limits, &[], script(planner(), worker));
+    assert!(ended.stderr.contains("it took longer than 5 s"), "{}", ended.stderr);
+}
+
+/// Workers that each have as many calls made of one plugin's tool as are made at once
+/// for one agent, and another one that calls another plugin's tool so often. All begin
+/// together.
+fn loops_and_echoes(loopers: usize, echoes: usize) -> Script {
+    let titles: Vec<String> = (0..loopers).map(|number| format!("Loop {number}")).collect();
+    let tasks: Vec<_> = titles.iter().map(|title| (title.as_str(), "b.txt")).collect();
+    // A model that says the same again and again would be taken for stuck.
+    let batch = [1, 2, 3, 4, 5, 6, 7, 8]
+        .map(|number| ("misbehave", json!({ "how": "loop", "number": number })));
+    let together = |turn: Turn| turn.barrier("together", loopers + 1);
+    let echo = |number: usize| call("frozen_echo", json!({ "text": format!("echo {number}") }));
+    let mut echoing = Rule::worker(&["Task: Echo\n"]).turn(together(echo(0)));
+    for number in 1..echoes {
+        echoing = echoing.turn(echo(number).expects(&[&format!("echo {}", number - 1)]));
+    }
+    let last = format!("echo {}", echoes - 1);
+    Script::new([
+        plan(&["one", "two"]),
+        domain("one", &tasks),
+        domain("two", &[("Echo", "d.txt")]),
+        Rule::worker(&["Task: Loop "]).turn(together(calls(&batch))),
+        echoing.turn(finish_task("It answered.").expects(&[&last])),
+    ])
+}
+
+#[test]
 fn tools_that_go_on_and_on_hold_up_no_other_plugin() {
     let project = project();
-    let loops: Vec<_> = (0..20).map(|number| json!({ "how": "loop", "number": number })).collect();
-    let mut batch: Vec<_> = loops.into_iter().map(|how| ("misbehave", how)).collect();
-    batch.push(("frozen_echo", json!({ "text": "still here" })));
-    let worker = worker([
-        calls(&batch),
-        finish_task("It answered.").expects(&["frozen_echo: ", "still here"]),
-    ]);
     let echo = frozen_component();
+    // They go on for a minute or more; nobody waits for that.
     let plugins = format!(
-        "limits = {{ call-seconds = 1, compute-milliseconds = 60000 }}\n\
+        "limits = {{ call-seconds = 100, compute-milliseconds = 60000 }}\n\
          [plugins.echo]\ncomponent = {echo:?}\ntool = true"
     );
-    let ended = run_tools(&project, &plugins, &[], script(planner(), worker));
-    assert!(ended.stderr.contains("it took longer than 1 s"), "{}", ended.stderr);
+    // They would take more than all places that the tools of all plugins have; until all
+    // of them have begun, some echoes pass.
+    let server = ModelServer::start(loops_and_echoes(9, 8)).unwrap();
+    let mut command = command(&project, with_toolbox(&project, &plugins), &server);
+    let mut program = Watched::start(command.args(["--max-workers", "10"]));
+    program.until_said("done: Echo");
+    let said = program.said();
+    assert!(!said.contains("a call of a tool failed") && !said.contains("FAILED"), "{said}");
+    assert_eq!(server.violations(), Vec::<String>::new());
+    program.kill();
 }
 
 #[test]

@@ -7,7 +7,8 @@
 //! Each attack is made 50 times, and held against the memory after 5; the two that
 //! call the host a million times each are made twice. `CODE_AGENT_SIEGE=1000` makes
 //! 1,000 of each, held against the memory after 100, and of those two 100, held
-//! against that after 10.
+//! against that after 10. Where that is too much, as many are made again: who leaks,
+//! leaks again.
 
 #![allow(
     clippy::unwrap_used,
@@ -95,22 +96,33 @@ impl Siege {
         let target = self.target(attack).await;
         let first = (times / PART).max(1);
         let begun = Instant::now();
-        let (mut answer, mut memory_at_first) = (String::new(), 0);
-        for number in 0..times {
-            if number == first {
-                memory_at_first = memory_kib();
-            }
-            answer = self.make(attack, &target).await;
-            check(attack, &answer);
-        }
-        let more = memory_kib() - memory_at_first;
+        self.repeat(attack, &target, first).await;
+        let (answer, mut more) = self.repeat(attack, &target, times - first).await;
         let each = begun.elapsed().as_secs_f64() * 1000.0 / times as f64;
+        if more > MORE_KIB {
+            // A leak grows again by as much, what the allocator happens to keep does not.
+            let (_, again) = self.repeat(attack, &target, times - first).await;
+            println!("{}: {more} KiB, and {again} KiB by as many calls again", attack.shown());
+            more = more.min(again);
+        }
         let good = self.workshop.ask(&self.plugins[&Table::Tight], Role::SubPlanner, "good").await;
         assert_eq!(good.unwrap(), "one task for good", "after {}", attack.name);
         let by = attack.by;
         let name = attack.shown();
         println!("{name:<32} {by:<12} {times:>5} {more:>7} {each:>6.1}  {answer}");
         more
+    }
+
+    /// Makes an attack so often; returns the last answer, and how many KiB of memory
+    /// that took.
+    async fn repeat(&self, attack: &Attack, target: &Target<'_>, times: usize) -> (String, i64) {
+        let before = memory_kib();
+        let mut answer = String::new();
+        for _ in 0..times {
+            answer = self.make(attack, target).await;
+            check(attack, &answer);
+        }
+        (answer, memory_kib() - before)
     }
 
     async fn target<'a>(&'a self, attack: &Attack) -> Target<'a> {
@@ -208,9 +220,12 @@ fn check(attack: &Attack, answer: &str) {
     assert!(answer.contains(&who), "{name} ({by}): {answer}");
 }
 
-/// What this process takes of the machine's memory.
+/// What this process takes of the machine's memory. Of the files that it maps, its own
+/// program for one, more or less may be there at any time: where the kernel tells them
+/// apart, they don't count.
 fn memory_kib() -> i64 {
     let rollup = fs::read_to_string("/proc/self/smaps_rollup").unwrap();
-    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).unwrap();
+    let figure = |name: &str| rollup.lines().find_map(|line| line.strip_prefix(name));
+    let line = figure("Pss_Anon:").or_else(|| figure("Pss:")).unwrap();
     line.trim().trim_end_matches("kB").trim().parse().unwrap()
 }

@@ -82,7 +82,7 @@ fn component(name: &str, subcommand: &str) -> Result<()> {
     if present() {
         return Ok(());
     }
-    let added = command::run(Command::new("rustup").args(["component", "add", name]));
+    let added = command::download(Command::new("rustup").args(["component", "add", name]));
     if added.is_ok() && present() {
         return Ok(());
     }

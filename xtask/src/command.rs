@@ -6,8 +6,15 @@ use std::env;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
+
+/// How often a download is tried.
+const TRIES: u32 = 3;
+/// The pause before it is tried again.
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// Why a chore ended early.
 #[derive(Debug)]
@@ -80,6 +87,51 @@ pub fn run(command: &mut Command) -> Result<()> {
     if status.success() { Ok(()) } else { Err(ended(command, &status.to_string())) }
 }
 
+/// Runs what does nothing but download, and again where it failed: a mirror that is
+/// slow for a moment shall not cost all that was done before. The last failure counts.
+pub fn download(command: &mut Command) -> Result<()> {
+    try_again(command, || thread::sleep(PAUSE))
+}
+
+fn try_again(command: &mut Command, pause: impl Fn()) -> Result<()> {
+    for attempt in 1..TRIES {
+        // What can't even be started isn't mended by a pause.
+        let status = command.status().map_err(|error| not_started(command, &error))?;
+        if status.success() {
+            return Ok(());
+        }
+        let failure = ended(command, &status.to_string());
+        let seconds = PAUSE.as_secs();
+        println!("attempt {attempt} of {TRIES}: {failure}; trying again in {seconds} s");
+        pause();
+    }
+    run(command)
+}
+
+/// Makes those tests of the host's that are ignored where something is missing, and
+/// have this in their names. That there are none is a failure, which cargo takes for
+/// a success.
+pub fn ignored_tests(top: &Path, name: &str) -> Result<()> {
+    let tests = || {
+        let mut test = cargo();
+        test.args(["test", "--locked", "--package", "code-agent", "--test", "program", "--"]);
+        test.args(["--ignored", name]).current_dir(top);
+        test
+    };
+    if !lists_any(&capture(tests().arg("--list"))?) {
+        return Err(failed(format!(
+            "none of the host's ignored tests has `{name}` in its name: whoever renamed them has \
+             to rename them here, too"
+        )));
+    }
+    run(&mut tests())
+}
+
+/// Whether a list of tests, as their program prints it, holds one.
+fn lists_any(list: &str) -> bool {
+    list.lines().any(|line| line.ends_with(": test"))
+}
+
 /// Runs it and returns what it printed on stdout; stderr streams through.
 pub fn capture(command: &mut Command) -> Result<String> {
     let output =
@@ -147,4 +199,50 @@ fn line(command: &Command) -> String {
     let name = program.file_name().unwrap_or(program.as_os_str());
     let words = std::iter::once(name).chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::fs;
+
+    use super::*;
+
+    /// Counts its runs in a file, and succeeds from this one on. Returns what came of
+    /// it, the runs and the pauses.
+    fn tried(succeeds_at: u32) -> (Result<()>, usize, u32) {
+        let folder = tempfile::tempdir().unwrap();
+        let line = format!("echo run >> runs; test $(wc -l < runs) -ge {succeeds_at}");
+        let pauses = Cell::new(0);
+        let mut command = Command::new("sh");
+        command.args(["-c", &line]).current_dir(folder.path());
+        let outcome = try_again(&mut command, || pauses.set(pauses.get() + 1));
+        let runs = fs::read_to_string(folder.path().join("runs")).unwrap().lines().count();
+        (outcome, runs, pauses.get())
+    }
+
+    #[test]
+    fn what_fails_at_first_is_tried_again_but_not_for_ever() {
+        for (succeeds_at, pauses) in [(1, 0), (2, 1), (3, 2)] {
+            let (outcome, runs, paused) = tried(succeeds_at);
+            outcome.unwrap();
+            assert_eq!((runs, paused), (succeeds_at as usize, pauses));
+        }
+        let (outcome, runs, paused) = tried(4);
+        assert!(outcome.unwrap_err().to_string().contains("failed (exit status: 1)"));
+        assert_eq!((runs, paused), (3, 2));
+    }
+
+    #[test]
+    fn what_can_not_be_started_is_not_tried_again() {
+        let again = || panic!("it was tried again");
+        let failure = try_again(&mut Command::new("no-such-program"), again).unwrap_err();
+        assert!(failure.to_string().contains("can't run `no-such-program`"), "{failure}");
+    }
+
+    #[test]
+    fn a_list_without_a_test_is_noticed() {
+        assert!(lists_any("examples::a_judge: test\n\n1 test, 0 benchmarks"));
+        assert!(!lists_any("\n0 tests, 0 benchmarks"));
+    }
 }

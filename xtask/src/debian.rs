@@ -48,17 +48,22 @@ fn provide(folder: &Path) -> Result<()> {
 }
 
 fn download(folder: &Path) -> Result<()> {
-    let Err(failure) = fetch(folder) else { return Ok(()) };
+    // Only once: it is new lists that help.
+    let Err(failure) = fetch(folder, command::run) else { return Ok(()) };
     // The lists of packages may be missing, or older than the server's packages.
     println!("{failure}: updating apt's lists of packages");
-    command::run(Command::new("apt-get").arg("update"))?;
-    fetch(folder)
+    command::download(Command::new("apt-get").arg("update"))?;
+    // Some packages may have come, in versions that the new lists don't have any more:
+    // they would be unpacked, too, over their newer selves.
+    fs::remove_dir_all(folder).map_err(at("empty", folder))?;
+    fs::create_dir(folder).map_err(at("make", folder))?;
+    fetch(folder, command::download)
 }
 
-fn fetch(folder: &Path) -> Result<()> {
+fn fetch(folder: &Path, run: fn(&mut Command) -> Result<()>) -> Result<()> {
     let names = package_names()?;
     println!("downloading {}", names.join(", "));
-    command::run(Command::new("apt-get").arg("download").args(names).current_dir(folder))
+    run(Command::new("apt-get").arg("download").args(names).current_dir(folder))
 }
 
 /// [`PACKAGES`], the library with the compiler in it, and what that needs and

@@ -65,13 +65,30 @@ impl Language {
         }
     }
 
-    fn commands(self) -> &'static [&'static [&'static str]] {
+    /// What fetches the compiler and all else that is pinned.
+    fn fetch(self) -> Command {
         match self {
-            Self::Python => &[&["python3", "build.py"]],
+            // The first half of what it does by itself; the second is nothing to try again.
+            // Without -B, it would leave a compiled build.py for the component to hold.
+            Self::Python => {
+                let mut python = words(&["python3", "-B", "-c", "import build; build.install()"]);
+                python.envs([("PIP_TIMEOUT", "60"), ("PIP_RETRIES", "10")]);
+                python
+            }
             // Unlike `npm install`, it leaves package-lock.json alone.
             Self::JavaScript => {
-                &[&["npm", "ci", "--no-audit", "--no-fund"], &["node", "build.mjs"]]
+                let mut npm = words(&["npm", "ci", "--no-audit", "--no-fund"]);
+                npm.env("npm_config_fetch_retries", "5");
+                npm
             }
+        }
+    }
+
+    /// What builds the component once that is there.
+    fn build(self) -> Command {
+        match self {
+            Self::Python => words(&["python3", "build.py"]),
+            Self::JavaScript => words(&["node", "build.mjs"]),
         }
     }
 }
@@ -89,11 +106,8 @@ pub fn test(top: &Path) -> Result<()> {
     let program = demo::built(top, "code-agent")?;
     for example in possible(top)? {
         command::run(Command::new(&program).args(["plugin", "test"]).arg(&example.folder))?;
-        let mut test = command::cargo();
-        test.args(["test", "--locked", "--package", "code-agent", "--test", "program", "--"]);
         // Without the component they would fail, so that else they are ignored.
-        test.args(["--ignored", &format!("examples::{}_", example.name.replace('-', "_"))]);
-        command::run(test.current_dir(top))?;
+        command::ignored_tests(top, &format!("examples::{}_", example.name.replace('-', "_")))?;
     }
     Ok(())
 }
@@ -152,9 +166,8 @@ fn build_one(top: &Path, example: &Example) -> Result<()> {
     let known = fs::read_to_string(&stamp).is_ok_and(|old| old == sources);
     let is_new = !(known && component.is_file());
     if is_new {
-        for command in example.language.commands() {
-            command::run(words(command).current_dir(&example.folder))?;
-        }
+        command::download(example.language.fetch().current_dir(&example.folder))?;
+        command::run(example.language.build().current_dir(&example.folder))?;
         fs::create_dir_all(&stamps).map_err(at("make", &stamps))?;
         fs::write(&stamp, sources).map_err(at("write", &stamp))?;
     }

@@ -37,11 +37,8 @@ pub fn test_with_c(top: &Path) -> Result<()> {
     if !has_c() {
         return Ok(());
     }
-    let mut test = command::cargo();
-    test.args(["test", "--locked", "--package", "code-agent", "--test", "program", "--"]);
     // Without the component they would fail, so that else they are ignored.
-    test.args(["--ignored", &format!("examples_in_rust::{WITH_C}_")]);
-    command::run(test.current_dir(top))
+    command::ignored_tests(top, &format!("examples_in_rust::{WITH_C}_"))
 }
 
 /// Whether a C compiler can be had; says what is left out without one.

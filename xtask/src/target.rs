@@ -97,7 +97,7 @@ fn from_rustup() -> Result<()> {
     if library.is_dir() {
         return Ok(());
     }
-    command::run(Command::new("rustup").args(["target", "add", TARGET]))?;
+    command::download(Command::new("rustup").args(["target", "add", TARGET]))?;
     if library.is_dir() {
         return Ok(());
     }

@@ -52,8 +52,11 @@ fn provide(folder: &Path) -> Result<()> {
     println!("downloading {PACKAGE}, 100 MB, which has a C compiler for wasm");
     let mut pip = Command::new("python3");
     pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--no-compile"]);
+    pip.args(["--timeout", "60", "--retries", "10"]);
+    // What an attempt left that failed is replaced.
+    pip.arg("--upgrade");
     let unpacked = place.path().join("unpacked");
-    command::run(pip.arg("--target").arg(&unpacked).arg(PACKAGE)).map_err(|failure| {
+    command::download(pip.arg("--target").arg(&unpacked).arg(PACKAGE)).map_err(|failure| {
         failed(format!(
             "{failure}: it would have fetched a C compiler for wasm. Mend that, or name your \
              own, one that has the headers of a C library, in {COMPILER}."

@@ -20,6 +20,9 @@ use crate::{Error, Result};
 
 /// How long the helper has to end everything before it is killed itself.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the rest of the output is waited for where nothing can hold it open any
+/// more: only a machine that stands still takes so long.
+const LONG_PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a command came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,13 +164,18 @@ impl Running {
         drop(command);
         let process_group = rustix::process::Pid::from_child(&child);
         let heard = lifeline.as_ref().map(Lifeline::try_clone).transpose()?;
+        // A namespace of processes ends with all that is in it; elsewhere, something
+        // that was left running may hold the output open for ever.
+        let ends_whole = sandbox.abilities.is_some() && policy.namespaces;
+        let patience = if ends_whole { LONG_PATIENCE } else { PATIENCE };
         let gone = Arc::new(AtomicBool::new(false));
         let is_gone = gone.clone();
         let (tell_ended, ended) = oneshot::channel();
         let (tell_read, read) = oneshot::channel();
         std::thread::Builder::new().name("command".into()).spawn(move || {
             // Nobody waits any more where the call was dropped.
-            let _ = tell_read.send(follow(child, output, heard, &is_gone, tell_ended));
+            let followed = follow(child, output, patience, heard, &is_gone, tell_ended);
+            let _ = tell_read.send(followed);
             drop((group, hold));
         })?;
         Ok(Self { ended, read: Some(read), lifeline, process_group, gone })
@@ -231,10 +239,12 @@ fn kill(gone: &AtomicBool, process_group: rustix::process::Pid) {
     }
 }
 
-/// Waits for the child and reads its output to the end.
+/// Waits for the child and reads its output to the end, for so long after its own end
+/// at most: the output says where it was not waited for any longer.
 fn follow(
     mut child: Child,
     mut output: PipeReader,
+    patience: Duration,
     lifeline: Option<Lifeline>,
     gone: &AtomicBool,
     ended: oneshot::Sender<()>,
@@ -259,17 +269,56 @@ fn follow(
     gone.store(true, Ordering::Release);
     // The call may have been dropped.
     let _ = ended.send(());
-    // Behind walls the pipe is closed now; without them, something that was left
-    // running may hold it open for ever.
-    if let Ok(outcome) = read.recv_timeout(PATIENCE) {
-        outcome?;
+    let is_whole = match read.recv_timeout(patience) {
+        Ok(outcome) => outcome.map(|()| true)?,
+        Err(_) => false,
+    };
+    let mut output = std::mem::take(&mut *lock(&kept));
+    if !is_whole {
+        output.push(not_to_the_end(patience).as_bytes());
     }
-    let output = std::mem::take(&mut *lock(&kept)).text();
     let words = lifeline.map(|lifeline| lifeline.words()).unwrap_or_default();
-    Ok(Ended { status, output, words })
+    Ok(Ended { status, output: output.text(), words })
+}
+
+/// The line that ends an output that was not read to its end.
+fn not_to_the_end(patience: Duration) -> String {
+    format!(
+        "\n[there may be more output: {} s after the command's end it was still open, and nobody \
+         waited any longer]\n",
+        patience.as_secs()
+    )
 }
 
 /// What was read is whole at any time, whoever panicked.
 fn lock(kept: &Mutex<Shortened>) -> MutexGuard<'_, Shortened> {
     kept.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What follows from `echo said`, whose output somebody holds open or not.
+    fn said(is_held: bool, patience: Duration) -> String {
+        let (output, writer) = io::pipe().unwrap();
+        let held = is_held.then(|| writer.try_clone().unwrap());
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo said"]).stdout(writer);
+        let child = command.spawn().unwrap();
+        drop(command);
+        let (tell_ended, _ended) = oneshot::channel();
+        let gone = AtomicBool::new(false);
+        let ended = follow(child, output, patience, None, &gone, tell_ended).unwrap();
+        assert!(ended.status.success() && gone.load(Ordering::Acquire));
+        drop(held);
+        ended.output
+    }
+
+    #[test]
+    fn output_that_has_no_end_says_that_it_was_cut() {
+        assert_eq!(said(false, LONG_PATIENCE), "said\n");
+        let cut = said(true, Duration::from_millis(10));
+        assert!(cut.ends_with(&not_to_the_end(Duration::from_millis(10))), "{cut}");
+    }
 }

@@ -8,16 +8,24 @@ use super::*;
 const WIRES: [&str; 2] = ["vllm:scripted", "anthropic:scripted"];
 const STREAMED: [&[Quirk]; 2] = [&[], &[Quirk::NotStreamed]];
 
-/// Limits that a test can wait for.
+/// Limits that no answer comes near, however busy the machine is.
+fn usual() -> TimeLimits {
+    TimeLimits::of(Provider::Vllm)
+}
+
+/// Limits that a test can wait for. They are for those who wait for them alone.
 fn short() -> TimeLimits {
     let long = Duration::from_secs(60);
     TimeLimits { connect: long, first_token: long, gap: Duration::from_millis(30), total: long }
 }
 
 /// One reply to a conversation whose only turn is this.
-async fn reply(choice: &str, turn: Turn) -> (ModelServer, Model, Result<Reply, CallError>) {
+async fn reply(
+    choice: &str,
+    turn: Turn,
+    limits: TimeLimits,
+) -> (ModelServer, Model, Result<Reply, CallError>) {
     let server = serve(Rule::new(None, &["Task: X"]).turn(turn));
-    let limits = short();
     let settings = ModelSettings { limits, ..settings_of(choice, &server.base_url()) };
     let (model, mut conversation) = started(settings).await;
     let outcome = conversation.reply().await;
@@ -86,14 +94,16 @@ async fn faults_that_pass_are_tried_again_and_named_where_they_stay() {
         (Fault::Html, "Welcome to the gateway"),
         (Fault::InvalidUtf8, "no UTF-8"),
     ] {
+        let limits = if matches!(fault, Fault::Stall(_)) { short() } else { usual() };
         for (choice, quirks) in WIRES.into_iter().flat_map(|wire| STREAMED.map(|how| (wire, how))) {
             let turn = text("Well, here I am.").quirks(quirks);
-            let (server, _, outcome) = reply(choice, turn.clone().fault(fault, Some(2))).await;
+            let passes = turn.clone().fault(fault, Some(2));
+            let (server, _, outcome) = reply(choice, passes, limits).await;
             let said = outcome.map(|reply| reply.text);
             assert_eq!(said, Ok("Well, here I am.".to_owned()), "{choice} {fault:?} {quirks:?}");
             assert_eq!(server.load().requests, 3);
 
-            let (_, model, outcome) = reply(choice, turn.fault(fault, None)).await;
+            let (_, model, outcome) = reply(choice, turn.fault(fault, None), limits).await;
             let sentence = unavailable(outcome);
             let all = sentence.contains(named) && sentence.contains("3 times");
             assert!(all, "{choice} {quirks:?}: {sentence} should contain {named}");
@@ -106,11 +116,12 @@ async fn faults_that_pass_are_tried_again_and_named_where_they_stay() {
 async fn an_error_in_an_answer_is_sorted_like_a_status() {
     for (choice, quirks) in WIRES.into_iter().flat_map(|wire| STREAMED.map(|how| (wire, how))) {
         let turn = text("Hi.").quirks(quirks);
-        let (server, _, outcome) =
-            reply(choice, turn.clone().fault(Fault::ErrorObject, Some(2))).await;
+        let passes = turn.clone().fault(Fault::ErrorObject, Some(2));
+        let (server, _, outcome) = reply(choice, passes, usual()).await;
         assert_eq!(outcome.unwrap().text, "Hi.");
         assert_eq!(server.load().requests, 3);
-        let sentence = unavailable(reply(choice, turn.fault(Fault::ErrorObject, None)).await.2);
+        let stays = turn.fault(Fault::ErrorObject, None);
+        let sentence = unavailable(reply(choice, stays, usual()).await.2);
         assert!(sentence.contains("Overloaded"), "{sentence}");
     }
 }
@@ -119,7 +130,7 @@ async fn an_error_in_an_answer_is_sorted_like_a_status() {
 async fn an_answer_without_end_is_refused_at_once() {
     for (choice, quirks) in WIRES.into_iter().flat_map(|wire| STREAMED.map(|how| (wire, how))) {
         let turn = text("Hi.").quirks(quirks).fault(Fault::Endless, None);
-        let (server, model, outcome) = reply(choice, turn).await;
+        let (server, model, outcome) = reply(choice, turn, usual()).await;
         let sentence = unavailable(outcome);
         let refused = ["16 MiB", "4 MiB"].iter().any(|bound| sentence.contains(bound));
         assert!(refused, "{sentence}");
@@ -155,7 +166,7 @@ async fn habits_of_real_servers_are_borne() {
     {
         for (choice, how) in WIRES.into_iter().flat_map(|wire| STREAMED.map(|how| (wire, how))) {
             let turn = calls(&looks).says("Looking.").quirks(how).quirks(&[quirk]);
-            let (_, _, outcome) = reply(choice, turn).await;
+            let (_, _, outcome) = reply(choice, turn, usual()).await;
             let reply = outcome.unwrap();
             assert_eq!(reply.text, "Looking.", "{choice} {quirk:?}");
             let arguments: Vec<_> = reply.calls.iter().map(|call| &call.arguments).collect();
@@ -166,7 +177,7 @@ async fn habits_of_real_servers_are_borne() {
     }
     for how in STREAMED {
         let turn = text("Hi.").quirks(how).quirks(&[Quirk::EmptyChoices]);
-        let sentence = unavailable(reply(WIRES[0], turn).await.2);
+        let sentence = unavailable(reply(WIRES[0], turn, usual()).await.2);
         assert!(sentence.contains("no choice"), "{sentence}");
     }
 }
@@ -174,7 +185,7 @@ async fn habits_of_real_servers_are_borne() {
 #[tokio::test]
 async fn a_server_without_a_parser_for_calls_is_recognised() {
     let raw = "<tool_call>\n{\"name\": \"look\", \"arguments\": {}}\n</tool_call>";
-    let (server, model, outcome) = reply(WIRES[0], text(raw)).await;
+    let (server, model, outcome) = reply(WIRES[0], text(raw), usual()).await;
     let sentence = unavailable(outcome);
     for flag in ["--enable-auto-tool-choice", "--tool-call-parser"] {
         assert!(sentence.contains(flag), "{sentence}");

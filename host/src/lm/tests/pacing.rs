@@ -57,10 +57,15 @@ async fn two_hundred_conversations_keep_a_server_that_takes_eight_busy_and_never
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes most of a minute"]
 async fn two_hundred_conversations_for_longer() {
-    storm(5, |_| Duration::from_secs(5)).await;
+    let throughput = storm(5, |_| Duration::from_secs(5)).await;
+    // The figure to reach is 0.85; other work on the machine may spoil one of
+    // the two runs, so only a collapse fails.
+    assert!(throughput > 0.5, "{throughput}");
 }
 
-async fn storm(times: usize, warm_up: fn(Duration) -> Duration) {
+/// Returns the throughput against that of clients that are always busy: a figure of
+/// this machine at this moment, so that who makes the test in passing only sees it.
+async fn storm(times: usize, warm_up: fn(Duration) -> Duration) -> f64 {
     const PLACES: usize = 8;
     let server = busy_server(PLACES, 20);
     let took = talk(&server, 200, times, None).await;
@@ -88,10 +93,8 @@ async fn storm(times: usize, warm_up: fn(Duration) -> Duration) {
     assert_eq!(answered, 200 * times * (TURNS + 1), "each was answered once");
     assert_eq!(load.most_in_flight, PLACES);
     assert!(share <= 0.15, "{share}");
-    // The figure to reach is 0.85; other work on the machine may spoil one of
-    // the two runs, so only a collapse fails.
-    assert!(throughput > 0.5, "{throughput}");
     assert_eq!(other.load().refusals, []);
+    throughput
 }
 
 #[tokio::test]

@@ -25,15 +25,9 @@ pub struct FileMetrics {
     pub decisions: usize,
     /// Comments about what is left to do: the line's number, and what it says.
     pub marks: Vec<(usize, String)>,
-    /// One for each line of code, the same for the same code.
-    fingerprints: Vec<u64>,
-}
-
-impl FileMetrics {
-    /// A fingerprint of each `WINDOW` lines of code in a row.
-    fn windows(&self) -> impl ExactSizeIterator<Item = u64> {
-        self.fingerprints.windows(WINDOW).map(|window| fingerprint(window.iter()))
-    }
+    /// A fingerprint of each `WINDOW` lines of code in a row, the same for the same
+    /// code. It is made once, here: the totals of before and after look at it often.
+    windows: Vec<u64>,
 }
 
 /// All files together.
@@ -50,19 +44,21 @@ pub struct Totals {
 /// Measures one file.
 pub fn measure(text: &str, language: &Language) -> FileMetrics {
     let mut metrics = FileMetrics::default();
+    let mut fingerprints = Vec::new();
     for (index, line) in lexing::lines(text, language).iter().enumerate() {
         metrics.lines += 1;
         if !line.code.trim().is_empty() {
             metrics.code_lines += 1;
             metrics.decisions += decisions(&line.code, language);
             // Space does not count: code that moved into a block is the same code.
-            metrics.fingerprints.push(fingerprint(line.code.split_whitespace()));
+            fingerprints.push(fingerprint(line.code.split_whitespace()));
         }
         metrics.marks.extend(mark(line).map(|mark| (index + 1, mark)));
     }
-    // They are kept for as long as the judge works, and what a list has in reserve
-    // would be as much again.
-    metrics.fingerprints.shrink_to_fit();
+    // They are kept for as long as the judge works: this list has nothing in reserve,
+    // which would be as much again.
+    metrics.windows =
+        fingerprints.windows(WINDOW).map(|window| fingerprint(window.iter())).collect();
     metrics
 }
 
@@ -81,17 +77,13 @@ pub fn total<'a>(files: impl Iterator<Item = &'a FileMetrics> + Clone) -> Totals
 
 /// How many lines of code stand in more than one place, with their neighbours.
 fn duplicated<'a>(files: impl Iterator<Item = &'a FileMetrics> + Clone) -> usize {
-    let windows = sorted_windows(files.clone());
-    let stands_twice = |window: u64| {
-        let first = windows.partition_point(|other| *other < window);
-        windows.get(first + 1) == Some(&window)
-    };
+    let twice = windows_that_stand_twice(files.clone());
     let mut lines = 0;
     for file in files {
         // The line up to which all have been counted.
         let mut counted = 0;
-        for (start, window) in file.windows().enumerate() {
-            if stands_twice(window) {
+        for (start, window) in file.windows.iter().enumerate() {
+            if twice.binary_search(window).is_ok() {
                 lines += start + WINDOW - counted.max(start);
                 counted = start + WINDOW;
             }
@@ -100,15 +92,16 @@ fn duplicated<'a>(files: impl Iterator<Item = &'a FileMetrics> + Clone) -> usize
     lines
 }
 
-/// All windows of all files, those that are alike side by side. In a large
-/// repository there are millions, and a list takes them in a fraction of the
-/// memory that a map needs while it grows.
-fn sorted_windows<'a>(files: impl Iterator<Item = &'a FileMetrics> + Clone) -> Vec<u64> {
-    let count = files.clone().map(|file| file.windows().len()).sum();
+/// Those windows of all files that are there more than once, each one time, in order.
+/// In a large repository there are millions of windows, and a list takes them in a
+/// fraction of the memory that a map needs while it grows.
+fn windows_that_stand_twice<'a>(files: impl Iterator<Item = &'a FileMetrics> + Clone) -> Vec<u64> {
+    let count = files.clone().map(|file| file.windows.len()).sum();
     let mut windows = Vec::with_capacity(count);
-    windows.extend(files.flat_map(FileMetrics::windows));
+    windows.extend(files.flat_map(|file| file.windows.iter().copied()));
     windows.sort_unstable();
-    windows
+    let alike = windows.chunk_by(u64::eq).filter(|alike| alike.len() > 1);
+    alike.filter_map(|alike| alike.first().copied()).collect()
 }
 
 fn decisions(code: &str, language: &Language) -> usize {
