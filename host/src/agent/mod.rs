@@ -173,7 +173,8 @@ impl Agent {
             work(WriteArea { folder, root: &root, keeper: Some(&keep), witness: Some(&note) })
         });
         let outcome = outcome.await;
-        // What can't be written down ends the run; the model can do nothing about it.
+        // Like any other row that can't be written, it ends the run: whoever goes on would
+        // not know of it.
         match unwritten.get() {
             Some(error) => Err(self.stopped(crate::Error::clone(error))),
             None => outcome,

@@ -191,36 +191,31 @@ fn is_at(folder: &File, path: &Path) -> io::Result<bool> {
 }
 
 /// Removes the checkouts that a run has left, also those that it was to keep;
-/// returns whether there were any. An error where its host lives.
+/// returns whether there were any. Those of a host that lives stay.
 pub fn remove_checkouts(cache_folder: &Path, run: &str) -> Result<bool> {
     run_reference(run)?;
     let path = cache_folder.join(FOLDER).join(run);
-    remove_dead(&path, || Ok(()))
+    remove_dead(&path).map_err(failed(format!("remove the checkouts in {}", path.display())))
 }
 
-/// Removes a folder whose host is gone, and does something before, while nobody can go
-/// on with the run; false where there is none, or its host lives.
-fn remove_dead(path: &Path, first: impl FnOnce() -> Result<()>) -> Result<bool> {
-    let doing = || format!("remove the checkouts in {}", path.display());
+/// Removes a folder whose host is gone; false where there is none, or it lives.
+fn remove_dead(path: &Path) -> io::Result<bool> {
     let folder = match File::open(path) {
         Ok(folder) => folder,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(failed(doing())(error)),
+        Err(error) => return Err(error),
     };
     match folder.try_lock() {
-        Ok(()) if is_at(&folder, path).map_err(failed(doing()))? => {
-            first()?;
-            remove(path).map_err(failed(doing()))?;
-            Ok(true)
-        }
+        Ok(()) if is_at(&folder, path)? => remove(path).map(|()| true),
         Ok(()) | Err(TryLockError::WouldBlock) => Ok(false),
-        Err(TryLockError::Error(error)) => Err(failed(doing())(error)),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
 impl Checkouts {
     /// Makes `checkouts/RUN` in the cache folder, which may not lie inside the
-    /// repository, and removes what dead runs of this repository left there. With
+    /// repository, and removes what dead runs of this repository left there and in
+    /// git's folder. With
     /// `keep`, the checkouts stay when the run has ended.
     pub fn new(repository: Repository, run: &str, cache_folder: &Path, keep: bool) -> Result<Self> {
         run_reference(run)?;
@@ -232,6 +227,7 @@ impl Checkouts {
         let run_folder = Arc::new(RunFolder::open(path, run, keep)?);
         run_folder.clear()?;
         remove_leftovers(&repository, &run_folder)?;
+        pack::remove_leftovers_of_the_dead(repository.common_directory())?;
         Ok(Self { repository, run_folder })
     }
 
@@ -309,18 +305,15 @@ fn remove_leftovers(repository: &Repository, own: &RunFolder) -> Result<()> {
     for entry in fs::read_dir(folder).map_err(failed(doing()))? {
         let path = entry.map_err(failed(doing()))?.path();
         let run = path.file_name().and_then(|name| name.to_str());
-        let Some(run) = run.filter(|run| *run != own.run && repository.tip(run).is_ok()) else {
-            continue;
-        };
-        if path.join(KEPT).exists() {
+        let is_ours = run.is_some_and(|run| run != own.run && repository.tip(run).is_ok());
+        if !is_ours || path.join(KEPT).exists() {
             continue;
         }
         // They are in nobody's way but the disk's.
-        let first = || pack::remove_leftovers(repository.common_directory(), run);
-        match remove_dead(&path, first) {
+        match remove_dead(&path) {
             Ok(true) => tracing::info!("removed the checkouts of a dead run, {}", path.display()),
             Ok(false) => {}
-            Err(error) => tracing::warn!("what a dead run has left stays: {error}"),
+            Err(error) => tracing::warn!("{} could not be removed: {error}", path.display()),
         }
     }
     Ok(())

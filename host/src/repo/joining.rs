@@ -12,11 +12,10 @@
 //!   packs go that this process has written, by their names, which are made of what
 //!   is in them; and none beside which somebody else has put something, a `.keep` or a
 //!   bitmap, or that an index over many packs may name.
-//! - A pack is held until it is joined, for what is in it may have no reference yet;
-//!   and the new one until the old ones are gone: who packs all anew leaves out what a
-//!   held pack has, and then removes those that were not held, such as the new one.
-//!   After that it needs no holding: packs are joined between two groups of landings,
-//!   when all that is ever to have a reference has one, or is to be written anew.
+//! - All packs are held as long as something lands: what is in them may have no
+//!   reference yet, such as a merge that is being checked. And who packs all anew leaves
+//!   out what a held pack has, and then removes those that were not held; so the new
+//!   one has to be, too, before an old one goes.
 //! - Who has an old pack open goes on reading it. Who knows it and has not opened it,
 //!   or has read the folder too early to see the new one, does not find an object,
 //!   and then git (`reprepare_packed_git`) and libgit2 (`git_odb_refresh`) read the
@@ -58,58 +57,79 @@ const COLLECTING: &str = "gc.pid";
 /// Files in the folder of packs that name packs in it.
 const OVER_MANY: [&str; 2] = ["multi-pack-index", "multi-pack-index.d"];
 
-/// Those that this process has written and that are not joined yet.
+/// Those that this process has written and holds.
 #[derive(Debug, Default)]
-pub(super) struct SmallPacks(Mutex<Vec<HeldPack>>);
+pub(super) struct OwnPacks(Mutex<Held>);
 
-impl SmallPacks {
-    /// Takes some, where there are at least so many.
+#[derive(Debug, Default)]
+struct Held {
+    /// They are not joined yet.
+    small: Vec<HeldPack>,
+    /// They were made by joining, or can't be joined.
+    others: Vec<HeldPack>,
+}
+
+impl OwnPacks {
+    /// Takes small ones, where there are at least so many.
     fn take(&self, least: usize) -> Vec<HeldPack> {
-        let mut packs = self.packs();
-        let count = if packs.len() < least { 0 } else { packs.len().min(TOGETHER) };
-        packs.drain(..count).collect()
+        let small = &mut self.held().small;
+        let count = if small.len() < least { 0 } else { small.len().min(TOGETHER) };
+        small.drain(..count).collect()
     }
 
-    fn packs(&self) -> MutexGuard<'_, Vec<HeldPack>> {
+    fn held(&self) -> MutexGuard<'_, Held> {
         // Whole at any time, whoever panicked.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Repository {
-    /// Holds a pack until it is joined with others.
+    /// Holds a pack, and notes it to be joined with others.
     pub(super) fn has_written(&self, pack: HeldPack) {
-        let mut held = self.small_packs().packs();
+        let mut held = self.own_packs().held();
         // Who writes the same again, writes the same pack.
-        if !held.iter().any(|other| other.name == pack.name) {
-            held.push(pack);
+        if !held.small.iter().any(|other| other.name == pack.name) {
+            held.small.push(pack);
         }
     }
 
-    /// Joins what was written since the last time, if that is at least so many packs,
-    /// and lets go of it. Nothing depends on it: where it fails, they stay as they are.
+    /// Joins what was written since the last time, if that is at least so many packs.
+    /// Nothing depends on it: where it fails, they stay as they are.
     pub(super) fn join_packs(&self, run: &str, least: usize) {
         if is_collected(self.common_directory()) {
             return;
         }
-        let held = self.small_packs().take(least);
-        if let Err(error) = join(self, run, &held) {
-            tracing::warn!(run, %error, "the packs of a run were not joined");
+        let mut held = self.own_packs().take(least);
+        match join(self, run, &held) {
+            Ok(None) => {}
+            Ok(Some(Joined { pack, gone })) => {
+                held.retain(|pack| !gone.contains(&pack.name));
+                held.push(pack);
+            }
+            Err(error) => tracing::warn!(run, %error, "the packs of a run were not joined"),
         }
+        self.own_packs().held().others.append(&mut held);
     }
 
     /// Lets git do with them as it likes: there is a reference to all that needs one.
     pub(super) fn let_go_of_packs(&self) {
-        self.small_packs().packs().clear();
+        *self.own_packs().held() = Held::default();
     }
 }
 
-fn join(repository: &Repository, run: &str, held: &[HeldPack]) -> Result<()> {
+/// What came of joining packs.
+struct Joined {
+    pack: HeldPack,
+    /// The names of those that are not there any more.
+    gone: Vec<String>,
+}
+
+fn join(repository: &Repository, run: &str, held: &[HeldPack]) -> Result<Option<Joined>> {
     let common = repository.common_directory();
     let packs = common.join("objects").join(FOLDER);
     let doing = || format!("join packs in {}", packs.display());
     if OVER_MANY.iter().any(|name| packs.join(name).exists()) {
-        return Ok(());
+        return Ok(None);
     }
     let touched = touched(&packs, run).map_err(failed(doing()))?;
     let mut ids = BTreeSet::new();
@@ -125,7 +145,7 @@ fn join(repository: &Repository, run: &str, held: &[HeldPack]) -> Result<()> {
         old.push(name);
     }
     if old.len() < 2 {
-        return Ok(());
+        return Ok(None);
     }
     let git = repository.git()?;
     let odb = git.odb().map_err(failed(doing()))?;
@@ -133,15 +153,16 @@ fn join(repository: &Repository, run: &str, held: &[HeldPack]) -> Result<()> {
         let object = odb.read(*id).map_err(io::Error::other)?;
         Ok((object.kind(), object.data().into()))
     });
-    let joined = pack::write_pack_of(common, run, ids.len(), objects)?;
+    let pack = pack::write_pack_of(common, run, ids.len(), objects)?;
     crash::point("packs: joined");
     if is_collected(common) {
         // It takes away what is too much.
-        return Ok(());
+        return Ok(Some(Joined { pack, gone: Vec::new() }));
     }
     // One of them may have held all that the others do.
-    old.retain(|name| *name != joined.name);
-    pack::remove(common, run, &old)
+    old.retain(|name| *name != pack.name);
+    pack::remove(common, run, &old)?;
+    Ok(Some(Joined { pack, gone: old }))
 }
 
 fn is_collected(common_directory: &Path) -> bool {

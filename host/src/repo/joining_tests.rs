@@ -143,7 +143,7 @@ fn an_old_pack_whose_index_a_dead_host_had_taken_goes() {
     run.land(1);
     run.lander.close();
     let objects = run.sandbox.top().join(".git/objects");
-    let folder = objects.join("code-agent-r1-dead");
+    let folder = objects.join(format!("code-agent-4194305-{}-r1", uuid::Uuid::nil()));
     fs::create_dir(&folder).unwrap();
     fs::write(file_of(&folder, &name, INDEX), "its index").unwrap();
     fs::write(file_of(&objects.join(FOLDER), &name, PACK), "the rest of it").unwrap();

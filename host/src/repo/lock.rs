@@ -5,7 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "git's own folder is no checkout")]
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ use super::failed;
 use super::open::{Repository, find_common_directory};
 use crate::{Error, Result};
 
+/// Where the locks lie in git's folder.
+const FOLDER: &str = "code-agent";
 /// Bytes of a lock file that are read: what we write is far shorter.
 const LONGEST_NOTE: u64 = 256;
 
@@ -66,7 +68,9 @@ impl Repository {
             Err(TryLockError::Error(error)) => return Err(failed(doing())(error)),
         }
         let note = format!("process {}, run {run}\n", std::process::id());
-        let written = file.set_len(0).and_then(|()| file.write_all(note.as_bytes()));
+        // Somebody else's note may have been read before.
+        let empty = file.set_len(0).and_then(|()| file.rewind());
+        let written = empty.and_then(|()| file.write_all(note.as_bytes()));
         written.map_err(failed(doing()))?;
         Ok(HostLock { file })
     }
@@ -96,7 +100,12 @@ fn try_past_lookers(file: &File, mut pause: impl FnMut()) -> Result<(), TryLockE
 fn is_of_the_dead(note: &str) -> bool {
     let process = note.strip_prefix("process ").and_then(|rest| rest.split_once(','));
     let id = process.and_then(|(id, _)| id.parse::<u32>().ok());
-    id.is_some_and(|id| !Path::new("/proc").join(id.to_string()).exists())
+    id.is_some_and(|id| !is_alive(id))
+}
+
+/// Whether there is such a process, as far as can be seen from here.
+pub(super) fn is_alive(process: u32) -> bool {
+    Path::new("/proc").join(process.to_string()).exists()
 }
 
 /// Who works on a branch of the repository that holds `root_path`, in the
@@ -113,11 +122,35 @@ pub fn holder(root_path: &Path, branch: &str) -> Result<Option<String>> {
     }
 }
 
+/// Whether a host works on this run, on whatever branch.
+pub(super) fn is_at_work(common_directory: &Path, run: &str) -> Result<bool> {
+    let folder = common_directory.join(FOLDER);
+    let doing = || format!("look at the locks in {}", folder.display());
+    let entries = match std::fs::read_dir(&folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        entries => entries.map_err(failed(doing()))?,
+    };
+    for entry in entries {
+        let file = File::open(entry.map_err(failed(doing()))?.path()).map_err(failed(doing()))?;
+        match file.try_lock_shared() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let note = read_note(&file);
+                if note.rsplit_once(", run ").is_some_and(|(_, named)| named == run) {
+                    return Ok(true);
+                }
+            }
+            Err(TryLockError::Error(error)) => return Err(failed(doing())(error)),
+        }
+    }
+    Ok(false)
+}
+
 /// A branch's name holds slashes, and no letter case that every file system
 /// keeps apart: in hex it is one plain name.
 fn lock_file(common_directory: &Path, branch: &str) -> PathBuf {
     let name: String = branch.bytes().map(|byte| format!("{byte:02x}")).collect();
-    common_directory.join("code-agent").join(format!("{name}.lock"))
+    common_directory.join(FOLDER).join(format!("{name}.lock"))
 }
 
 fn read_note(mut file: &File) -> String {
@@ -175,16 +208,35 @@ mod tests {
 
     #[test]
     fn what_a_dead_host_was_starting_is_waited_for() {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        let (next, copy) = (file.reopen().unwrap(), file.reopen().unwrap());
-        // No process has so high a number: <https://man7.org/linux/man-pages/man5/proc_sys_kernel.5.html>
-        writeln!(file, "process 4194305, run r1").unwrap();
+        let sandbox = Sandbox::with(&[("a", "one\n")]);
+        let repository = sandbox.open();
+        drop(repository.take("r1").unwrap());
+        let path = lock_file(repository.common_directory(), "main");
+        let mut copy = OpenOptions::new().write(true).open(&path).unwrap();
+        // No process has so high a number:
+        // <https://man7.org/linux/man-pages/man5/proc_sys_kernel.5.html>
+        writeln!(copy, "process 4194305, run r0000").unwrap();
         copy.lock().unwrap();
-        let mut pauses = 0;
-        let taken = try_past_lookers(&next, || {
-            pauses += 1;
+        let starting = std::thread::spawn(move || {
+            // As long as it takes until it is another program.
+            std::thread::sleep(BETWEEN_TRIES * 20);
             copy.unlock().unwrap();
         });
-        assert!(taken.is_ok() && pauses == 1, "{taken:?} after {pauses} pauses");
+        let _lock = repository.take("r2").unwrap();
+        starting.join().unwrap();
+        let note = std::fs::read_to_string(path).unwrap();
+        assert_eq!(note, format!("process {}, run r2\n", std::process::id()));
+    }
+
+    #[test]
+    fn a_run_is_at_work_as_long_as_its_host_holds_a_branch() {
+        let sandbox = Sandbox::with(&[("a", "one\n")]);
+        let repository = sandbox.open();
+        let at_work = |run: &str| is_at_work(repository.common_directory(), run).unwrap();
+        assert!(!at_work("r1"));
+        let lock = repository.take("r1").unwrap();
+        assert!(at_work("r1") && !at_work("r") && !at_work("r2"));
+        drop(lock);
+        assert!(!at_work("r1"));
     }
 }

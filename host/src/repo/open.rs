@@ -14,7 +14,7 @@ use std::sync::Arc;
 use git2::{ErrorCode, RepositoryOpenFlags};
 
 use super::handles::Handles;
-use super::joining::SmallPacks;
+use super::joining::OwnPacks;
 use super::path::CheckoutPath;
 use super::{failed, worktrees};
 use crate::{Error, Result};
@@ -34,7 +34,7 @@ struct Inner {
     auto_commit: bool,
     untracked_files: usize,
     handles: Handles,
-    small_packs: SmallPacks,
+    own_packs: OwnPacks,
 }
 
 impl Repository {
@@ -68,7 +68,7 @@ impl Repository {
             auto_commit,
             untracked_files: worktrees::count_untracked(&git)?,
             handles: Handles::default(),
-            small_packs: SmallPacks::default(),
+            own_packs: OwnPacks::default(),
         };
         let repository = Self { inner: Arc::new(inner) };
         repository.check_commit(&git)?;
@@ -123,8 +123,8 @@ impl Repository {
     }
 
     /// The packs that were written and not joined yet.
-    pub(super) fn small_packs(&self) -> &SmallPacks {
-        &self.inner.small_packs
+    pub(super) fn own_packs(&self) -> &OwnPacks {
+        &self.inner.own_packs
     }
 
     fn check_commit(&self, git: &git2::Repository) -> Result<()> {

@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 
 use git2::Oid;
 
-use super::failed;
-use super::holding::{self, HeldPack};
+use super::holding::{self, HeldPack, Owner};
 use super::open::Repository;
 use super::packing::{Object, write_pack};
 use super::sync::sync_all;
 use super::tree::new_objects;
+use super::{failed, lock};
 use crate::{Error, Result, crash};
 
 /// Where packs lie among a repository's objects.
@@ -39,7 +39,7 @@ pub(super) fn write(
 }
 
 /// Writes these objects, each once, as a pack that is held until it is joined with
-/// others or nobody has the repository open any more.
+/// others, nothing lands any more, or nobody has the repository open any more.
 pub(super) fn write_all(repository: &Repository, run: &str, objects: Vec<Object>) -> Result<()> {
     let (count, objects) = (objects.len(), objects.into_iter().map(Ok));
     let pack = write_pack_of(repository.common_directory(), run, count, objects)?;
@@ -84,15 +84,14 @@ pub(super) fn remove(common_directory: &Path, run: &str, names: &[String]) -> Re
 }
 
 /// Does some work with a new folder that goes with all that is in it then; after a
-/// crash `remove_leftovers` removes it. No name of git's for what is temporary
-/// (`tmp_`): a `git gc --prune=now` removes that while somebody works with it.
+/// crash `remove_leftovers` removes it.
 fn beside_packs<T>(
     common_directory: &Path,
     run: &str,
     work: impl FnOnce(&Path, &Path) -> Result<T>,
 ) -> Result<T> {
     let objects = common_directory.join("objects");
-    let folder = objects.join(format!("{}{}", folder_prefix(run), uuid::Uuid::now_v7()));
+    let folder = objects.join(holding::temporary_name(run));
     fs::create_dir(&folder).map_err(failed(format!("write to {}", objects.display())))?;
     let done = work(&folder, &objects.join(FOLDER));
     if let Err(error) = fs::remove_dir_all(&folder) {
@@ -104,17 +103,34 @@ fn beside_packs<T>(
 /// Removes what a dead host of the run was writing or removing, and lets go of what
 /// it held.
 pub(super) fn remove_leftovers(common_directory: &Path, run: &str) -> Result<()> {
+    remove_those_of(common_directory, |owner| owner.run == run)
+}
+
+/// The same for all runs on which nobody is at work.
+pub(super) fn remove_leftovers_of_the_dead(common_directory: &Path) -> Result<()> {
+    remove_those_of(common_directory, |owner| {
+        // An undo may be about to take its branch.
+        let is_at_work = || lock::is_at_work(common_directory, &owner.run);
+        !lock::is_alive(owner.process)
+            && !is_at_work().unwrap_or_else(|error| {
+                tracing::warn!("what a dead run may have left stays: {error}");
+                true
+            })
+    })
+}
+
+fn remove_those_of(common_directory: &Path, theirs: impl Fn(&Owner) -> bool) -> Result<()> {
     let objects = common_directory.join("objects");
-    let prefix = folder_prefix(run);
+    let packs = objects.join(FOLDER);
     let step = || -> io::Result<()> {
-        for entry in fs::read_dir(&objects)? {
-            let entry = entry?;
-            if entry.file_name().to_str().is_some_and(|name| name.starts_with(&prefix)) {
-                remove_halves(&entry.path(), &objects.join(FOLDER))?;
-                fs::remove_dir_all(entry.path())?;
+        for folder in holding::temporary_folders(&objects, &theirs)? {
+            match remove_halves(&folder, &packs).and_then(|()| fs::remove_dir_all(&folder)) {
+                // Somebody else clears up, too.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
             }
         }
-        holding::release_all(&objects.join(FOLDER), run)
+        holding::release_all(&packs, &theirs)
     };
     step().map_err(failed(format!("remove what a dead process left in {}", objects.display())))
 }
@@ -133,10 +149,6 @@ fn remove_halves(folder: &Path, packs: &Path) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn folder_prefix(run: &str) -> String {
-    format!("code-agent-{run}-")
 }
 
 /// The commits and what each added to the one before, each object once.

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use git2::{ObjectType, Oid};
 
+use super::failed;
 use super::open::{Repository, find_common_directory};
 use super::rollback::ROLLED_BACK;
 use super::shared::PUSHED;
 use super::undo::UNDONE;
 use super::working_tree::descends;
 use super::worktrees::name_some;
-use super::{failed, pack};
 use crate::{Error, Result, crash};
 
 /// Below it lie a folder for each kind of reference, and in that the runs'.
@@ -66,7 +66,6 @@ impl Repository {
             self.remove_reference(name)?;
             crash::point("prune: a reference removed");
         }
-        pack::remove_leftovers(self.common_directory(), run)?;
         Ok(Pruned { references: names.len(), lost })
     }
 

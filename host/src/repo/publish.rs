@@ -28,7 +28,8 @@ const FETCHED: &str = "refs/code-agent/fetched/";
 /// little chance beside a client that pushes without a pause.
 const TRIES: u32 = 100;
 /// How often in a row to push what the remote refuses though it is built on all that
-/// its branch has: somebody else's push may hold the branch's lock for a moment.
+/// its branch has: somebody else's push may hold the branch's lock for a moment. The
+/// price is that who refuses for good, as for a protected branch, is asked so often.
 const REFUSALS: u32 = 3;
 const BETWEEN_REFUSALS: Duration = Duration::from_millis(500);
 /// How long all tries may take together, with all that git does in them: a large

@@ -56,7 +56,7 @@ impl Spending {
     ) -> (Vec<CycleResult>, Ended) {
         tokio::pin!(cycles);
         let (event, ended) = tokio::select! {
-            ended = &mut cycles => match self.ledger.used_up() {
+            ended = &mut cycles => match self.ended(&ended.1) {
                 // It may have ended them before anybody heard of it.
                 Some(message) => (Event::BudgetUsedUp { message }, Some(ended)),
                 None => return ended,

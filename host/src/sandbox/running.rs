@@ -20,8 +20,8 @@ use crate::{Error, Result};
 
 /// How long the helper has to end everything before it is killed itself.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long the rest of the output is waited for where nothing can hold it open any
-/// more: only a machine that stands still takes so long.
+/// How long the rest of the output is waited for where nothing that was started there
+/// can hold it open any more: only a machine that stands still takes so long.
 const LONG_PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a command came to.
