@@ -46,24 +46,13 @@ fn checkouts_stay_where_it_is_wished_until_they_are_pruned() {
 #[test]
 fn checkouts_that_are_to_stay_outlive_a_crash_and_the_next_run() {
     let project = Project::new(&[("a.txt", "a\n")]);
-    let script = || {
-        let rules = [
-            plan(&["one", "two"]),
-            domain("one", &[("Write b", "b.txt")]),
-            domain("two", &[("Write c", "c.txt")]),
-            writer("Write b", "b.txt", "b\n"),
-            writer("Write c", "c.txt", "c\n"),
-            content_judge(),
-        ];
-        ModelServer::start(Script::new(rules)).unwrap()
-    };
-    let server = script();
+    let server = ModelServer::start(b_and_c()).unwrap();
     let mut dies = code_agent(&project);
     dies.args(["--goal", "Write", "--keep-checkouts"]).args(model(&server));
     let died = run(dies.env("CODE_AGENT_CRASH_AT", "landing: landed"));
     assert!(died.signal.is_some(), "{}", died.stderr);
     let [folder] = &checkouts(&project)[..] else { panic!("one run has died") };
-    let server = script();
+    let server = ModelServer::start(b_and_c()).unwrap();
     let mut command = bare(&project);
     command.args(["--goal", "Write", "--branch", "other", "--plugins"]).arg(default_plugins());
     run(command.args(model(&server))).expect_code(0);
@@ -99,8 +88,7 @@ fn what_a_dead_run_left_goes_with_the_next_and_a_live_one_keeps_its_own() {
     let kept = slots.iter().find(|file| file.exists()).expect("somebody has written b");
 
     // Beside it, on another branch, a run comes and goes.
-    let script = b_and_c();
-    let beside = ModelServer::start(script).unwrap();
+    let beside = ModelServer::start(b_and_c()).unwrap();
     let mut command = bare(&project);
     command.args(["--goal", "Write", "--branch", "other", "--plugins"]).arg(default_plugins());
     run(command.args(model(&beside))).expect_code(0);

@@ -52,6 +52,9 @@ pub(super) const TOGETHER: usize = 50;
 /// A larger pack stays as it is: to write its bytes once more costs more than it
 /// saves, and whoever waits for a landing waits for that.
 const LARGEST: u64 = 1024 * 1024;
+/// So many are held, beside those that wait to be joined; what came so long before has
+/// its reference.
+const MOST_HELD: usize = 1_000;
 /// The file in git's folder by which a gc says that it is at work.
 const COLLECTING: &str = "gc.pid";
 /// Files in the folder of packs that name packs in it.
@@ -108,7 +111,9 @@ impl Repository {
             }
             Err(error) => tracing::warn!(run, %error, "the packs of a run were not joined"),
         }
-        self.own_packs().held().others.append(&mut held);
+        let others = &mut self.own_packs().held().others;
+        others.append(&mut held);
+        others.drain(..others.len().saturating_sub(MOST_HELD));
     }
 
     /// Lets git do with them as it likes: there is a reference to all that needs one.

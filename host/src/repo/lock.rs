@@ -43,6 +43,10 @@ impl Drop for HostLock {
 impl Repository {
     /// Takes the branch for `run`, or says who has it.
     pub fn take(&self, run: &str) -> Result<HostLock> {
+        self.take_with(run, || std::thread::sleep(BETWEEN_TRIES))
+    }
+
+    fn take_with(&self, run: &str, pause: impl FnMut()) -> Result<HostLock> {
         let path = lock_file(self.common_directory(), self.branch());
         let doing = || format!("take the lock {}", path.display());
         if let Some(folder) = path.parent() {
@@ -55,7 +59,7 @@ impl Repository {
             .truncate(false)
             .open(&path)
             .map_err(failed(doing()))?;
-        match try_past_lookers(&file, || std::thread::sleep(BETWEEN_TRIES)) {
+        match try_past_lookers(&file, pause) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(Error::failed(format!(
@@ -217,13 +221,13 @@ mod tests {
         // <https://man7.org/linux/man-pages/man5/proc_sys_kernel.5.html>
         writeln!(copy, "process 4194305, run r0000").unwrap();
         copy.lock().unwrap();
-        let starting = std::thread::spawn(move || {
-            // As long as it takes until it is another program.
-            std::thread::sleep(BETWEEN_TRIES * 20);
+        let mut pauses = 0;
+        let becomes_another_program = || {
+            pauses += 1;
             copy.unlock().unwrap();
-        });
-        let _lock = repository.take("r2").unwrap();
-        starting.join().unwrap();
+        };
+        let _lock = repository.take_with("r2", becomes_another_program).unwrap();
+        assert_eq!(pauses, 1);
         let note = std::fs::read_to_string(path).unwrap();
         assert_eq!(note, format!("process {}, run r2\n", std::process::id()));
     }
